@@ -1,0 +1,92 @@
+"""imgfw trains image models from one recipe file; every part is a plugin.
+
+Everything public is a name of this package. Each is imported when it is first used, so that a command that
+lists plugins pays for neither torch nor pydantic.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imgfw.contract.about import About, about
+    from imgfw.contract.callback import Best, Callback, EvalBatch, Plan, Run
+    from imgfw.contract.component import Dataset, Loss, Metric, Model, Optimizer, Scheduler
+    from imgfw.contract.dataset import (
+        ChannelStatistics,
+        DatasetDescription,
+        DatasetInfo,
+        InMemory,
+        MapDataset,
+        Splits,
+    )
+    from imgfw.contract.errors import (
+        BadSampleError,
+        DataError,
+        DivergedError,
+        ImgfwError,
+        InterruptedRun,
+        PluginError,
+        RecipeError,
+        UsageError,
+    )
+    from imgfw.contract.hooks import hookimpl
+    from imgfw.contract.loss import MixedTargets, Weighted
+    from imgfw.contract.random import Keys
+    from imgfw.contract.settings import Ge, Gt, Interval, Le, Len, Lt, Monitor, Settings
+    from imgfw.contract.task import Task
+    from imgfw.contract.transform import Transform
+    from imgfw.engine.images import read_image
+    from imgfw.engine.predictor import Predictor, load
+    from imgfw.engine.session import RunResult, run
+
+_HOMES = {
+    "imgfw.contract.about": ("About", "about"),
+    "imgfw.contract.callback": ("Best", "Callback", "EvalBatch", "Plan", "Run"),
+    "imgfw.contract.component": ("Dataset", "Loss", "Metric", "Model", "Optimizer", "Scheduler"),
+    "imgfw.contract.dataset": (
+        "ChannelStatistics",
+        "DatasetDescription",
+        "DatasetInfo",
+        "InMemory",
+        "MapDataset",
+        "Splits",
+    ),
+    "imgfw.contract.errors": (
+        "BadSampleError",
+        "DataError",
+        "DivergedError",
+        "ImgfwError",
+        "InterruptedRun",
+        "PluginError",
+        "RecipeError",
+        "UsageError",
+    ),
+    "imgfw.contract.hooks": ("hookimpl",),
+    "imgfw.contract.loss": ("MixedTargets", "Weighted"),
+    "imgfw.contract.random": ("Keys",),
+    "imgfw.contract.settings": ("Ge", "Gt", "Interval", "Le", "Len", "Lt", "Monitor", "Settings"),
+    "imgfw.contract.task": ("Task",),
+    "imgfw.contract.transform": ("Transform",),
+    "imgfw.engine.images": ("read_image",),
+    "imgfw.engine.predictor": ("Predictor", "load"),
+    "imgfw.engine.session": ("RunResult", "run"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [*sorted(_HOME_OF), "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'imgfw' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,1 @@
+"""What a plugin author sees. The names are public as `imgfw.NAME`."""

@@ -1,0 +1,82 @@
+"""What a transform is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from imgfw.contract.component import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from imgfw.contract.random import Keys
+
+Parameters = dict[str, "Tensor"]
+
+
+class Transform(Component, kind="transforms"):
+    """A transform whose randomness is drawn apart from its work.
+
+    `draw` is asked once for a whole batch; `apply` is the work on one sample, in a worker; `apply_batch` is
+    the same work on a batch of images of one size, on the device. A transform has at least one of the two;
+    where it has both, both must make the same images from the same parameters, within rounding.
+
+    Any callable `(image, target) -> (image, target)` works as a transform too: the core seeds the global
+    generators of Python, NumPy and torch around each call from (seed, epoch, sample index), and restores them.
+    """
+
+    num_partners: ClassVar[int] = 0
+    """How many other samples it mixes into each; the core chooses them. Such a transform has `mix_batch`."""
+
+    def draw(self, keys: Keys) -> Parameters:
+        """Draw the random parameters of a batch.
+
+        Args:
+            keys: one key a sample; sizes are not known yet, so positions are drawn as shares from 0 to 1.
+
+        Returns:
+            tensors whose first dimension is the batch; `apply` gets one row of each.
+        """
+        return {}
+
+    def apply(self, image: Tensor, target: Any, parameters: Parameters) -> tuple[Tensor, Any]:
+        """Transform one sample.
+
+        Args:
+            image: `torchvision.tv_tensors.Image`, uint8 (float after `to_float`), `[C, H, W]`.
+            target: what the task defines; masks and boxes are `tv_tensors`.
+            parameters: this sample's row of what `draw` returned.
+        """
+        raise TypeError(f"{type(self).__name__} works on batches only")
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Parameters) -> tuple[Tensor, Any]:
+        """Transform a batch.
+
+        Args:
+            images: uint8 or float tensor `[B, C, H, W]`.
+            targets: class indices `[B]`, multi-hot rows `[B, K]`, or masks `[B, H, W]` as `tv_tensors.Mask`.
+                A transform that moves pixels must move masks alike.
+            parameters: what `draw` returned.
+        """
+        raise TypeError(f"{type(self).__name__} works on single samples only")
+
+    def mix_batch(
+        self, images: Tensor, targets: Any, partners: list[tuple[Tensor, Any]], parameters: Parameters
+    ) -> tuple[Tensor, Any]:
+        """Mix a batch with `num_partners` others of its size, for transforms that have partners.
+
+        Returns:
+            the mixed images, and targets: `imgfw.MixedTargets` for class targets.
+        """
+        raise TypeError(f"{type(self).__name__} has no partners")
+
+    def works_on_samples(self) -> bool:
+        """Whether `apply` is implemented."""
+        return type(self).apply is not Transform.apply
+
+    def works_on_batches(self) -> bool:
+        """Whether `apply_batch` or `mix_batch` is implemented."""
+        return (
+            type(self).apply_batch is not Transform.apply_batch
+            or type(self).mix_batch is not Transform.mix_batch
+        )
