@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from imgfw.contract.about import About, about
     from imgfw.contract.callback import Best, Callback, EvalBatch, Plan, Run
     from imgfw.contract.component import Dataset, Loss, Metric, Model, Optimizer, Scheduler
+    from imgfw.contract.constraints import Ge, Gt, Interval, Le, Len, Lt, Monitor
     from imgfw.contract.dataset import (
         ChannelStatistics,
         DatasetDescription,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from imgfw.contract.hooks import hookimpl
     from imgfw.contract.loss import MixedTargets, Weighted
     from imgfw.contract.random import Keys
-    from imgfw.contract.settings import Ge, Gt, Interval, Le, Len, Lt, Monitor, Settings
+    from imgfw.contract.settings import Settings
     from imgfw.contract.task import Task
     from imgfw.contract.transform import Transform
     from imgfw.engine.images import read_image
@@ -45,6 +46,7 @@ _HOMES = {
     "imgfw.contract.about": ("About", "about"),
     "imgfw.contract.callback": ("Best", "Callback", "EvalBatch", "Plan", "Run"),
     "imgfw.contract.component": ("Dataset", "Loss", "Metric", "Model", "Optimizer", "Scheduler"),
+    "imgfw.contract.constraints": ("Ge", "Gt", "Interval", "Le", "Len", "Lt", "Monitor"),
     "imgfw.contract.dataset": (
         "ChannelStatistics",
         "DatasetDescription",
@@ -66,7 +68,7 @@ _HOMES = {
     "imgfw.contract.hooks": ("hookimpl",),
     "imgfw.contract.loss": ("MixedTargets", "Weighted"),
     "imgfw.contract.random": ("Keys",),
-    "imgfw.contract.settings": ("Ge", "Gt", "Interval", "Le", "Len", "Lt", "Monitor", "Settings"),
+    "imgfw.contract.settings": ("Settings",),
     "imgfw.contract.task": ("Task",),
     "imgfw.contract.transform": ("Transform",),
     "imgfw.engine.images": ("read_image",),
