@@ -1,0 +1,1 @@
+"""Finding plugins, loading each alone, and going from a name to a provider."""

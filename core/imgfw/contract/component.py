@@ -65,9 +65,9 @@ class Component:
 
 if TYPE_CHECKING:
     from torch.nn import Module as Model
-    from torch.optim import Optimizer
+    from torch.optim import Optimizer as Optimizer
     from torch.optim.lr_scheduler import LRScheduler as Scheduler
-    from torchmetrics import Metric
+    from torchmetrics import Metric as Metric
 
     from imgfw.contract.dataset import Splits as Dataset
 else:
@@ -94,3 +94,15 @@ class Loss(Component, kind="losses"):
     def __call__(self, outputs: Any, targets: Any) -> Any:
         """Compute the loss; present for type checkers, any callable with these parameters will do."""
         raise TypeError("imgfw.Loss is an annotation, not a criterion")
+
+
+__all__ = [
+    "Component",
+    "ComponentSpec",
+    "Dataset",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Scheduler",
+]

@@ -22,7 +22,8 @@ class Transform(Component, kind="transforms"):
     where it has both, both must make the same images from the same parameters, within rounding.
 
     Any callable `(image, target) -> (image, target)` works as a transform too: the core seeds the global
-    generators of Python, NumPy and torch around each call from (seed, epoch, sample index), and restores them.
+    generators of Python, NumPy and torch around each call from (seed, epoch, sample index), and restores
+    them.
     """
 
     num_partners: ClassVar[int] = 0

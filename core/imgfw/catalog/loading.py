@@ -1,0 +1,160 @@
+"""Loading one plugin so that whatever goes wrong in it stays in it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import pluggy
+
+from imgfw.catalog.discovery import Declaration
+from imgfw.catalog.provider import Provider, make_provider
+from imgfw.contract import hooks
+from imgfw.contract.errors import PluginError
+from imgfw.contract.kinds import KINDS
+
+SLOW_SECONDS = 0.5
+"""A plugin that takes longer than this to load is listed as slow."""
+
+
+@dataclass
+class Plugin:
+    """A plugin after the attempt to load it.
+
+    Attributes:
+        name: its distribution's name, or the path of a local file as written.
+        version: its distribution's version.
+        status: `ok`, `slow`, `broken` or `disabled`.
+        reason: why it is not `ok`.
+        providers: by kind, in the order in which the plugin returned them.
+        seconds: how long loading took.
+        imports_torch: whether loading it imported torch.
+    """
+
+    name: str
+    version: str
+    status: Literal["ok", "slow", "broken", "disabled"] = "ok"
+    reason: str = ""
+    providers: dict[str, list[Provider]] = field(default_factory=dict)
+    seconds: float = 0.0
+    imports_torch: bool = False
+
+
+def load(declaration: Declaration) -> Plugin:
+    """Import a plugin and ask it for its providers; a failure makes it `broken`, with the reason."""
+    plugin = Plugin(declaration.name, declaration.version)
+    had_torch = "torch" in sys.modules
+    start = time.perf_counter()
+    try:
+        if declaration.error:
+            raise PluginError(declaration.error)
+        for part in _import_parts(declaration):
+            _collect(part, plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit included
+        plugin.status, plugin.reason, plugin.providers = "broken", _explain(error, declaration), {}
+    plugin.seconds = time.perf_counter() - start
+    plugin.imports_torch = not had_torch and "torch" in sys.modules
+    if plugin.status == "ok" and plugin.seconds > SLOW_SECONDS:
+        plugin.status, plugin.reason = "slow", f"takes {plugin.seconds:.1f} s to load"
+    return plugin
+
+
+def _import_parts(declaration: Declaration) -> list[Any]:
+    if declaration.file is not None:
+        return [_import_file(declaration.file)]
+    parts: list[Any] = []
+    for target in declaration.modules:
+        module_name, _, attribute = target.partition(":")
+        part: Any = importlib.import_module(module_name)
+        for name in filter(None, attribute.split(".")):
+            part = getattr(part, name)
+        parts.append(part)
+    return parts
+
+
+def _import_file(file: Path) -> ModuleType:
+    name = f"imgfw_local_{file.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that what it defines can be found again by name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _collect(part: Any, plugin: Plugin) -> None:
+    manager = pluggy.PluginManager("imgfw")
+    manager.add_hookspecs(hooks)
+    manager.register(part, name=plugin.name)
+    manager.check_pending()
+    _refuse_unmarked_hooks(part)
+    for kind in KINDS.values():
+        returned = getattr(manager.hook, kind.hook)()
+        for providers in returned:
+            if not isinstance(providers, Iterable) or isinstance(providers, str | bytes):
+                raise PluginError(f"{kind.hook} must return a list of providers, not {providers!r}")
+            for factory in providers:
+                _add(make_provider(kind.name, factory, plugin.name), plugin)
+
+
+def _add(provider: Provider, plugin: Plugin) -> None:
+    listed = plugin.providers.setdefault(provider.kind.name, [])
+    if any(other.name == provider.name for other in listed):
+        raise PluginError(f"it provides the {provider.kind.singular} {provider.name!r} twice")
+    listed.append(provider)
+
+
+def _refuse_unmarked_hooks(part: Any) -> None:
+    """pluggy ignores a hook without its marker; its author would look for the mistake for long."""
+    for name, value in vars(part).items() if hasattr(part, "__dict__") else ():
+        if name.startswith("imgfw_") and inspect.isfunction(value) and not hasattr(value, "imgfw_impl"):
+            raise PluginError(f"the function {name} lacks @hookimpl")
+
+
+def _explain(error: BaseException, declaration: Declaration) -> str:
+    if isinstance(error, PluginError):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({error.code!r}) when it is imported"
+    text = " ".join(str(error).split())
+    if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in text:
+        unknown = text.split("unknown hook ", 1)[1].split()[0].strip("'\"")
+        known = ", ".join(kind.hook for kind in KINDS.values())
+        return (
+            f"it implements {unknown}, which this imgfw does not know "
+            f"(misspelt, or written for a newer one?). Hooks: {known}"
+        )
+    where = _where(error, declaration)
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def _where(error: BaseException, declaration: Declaration) -> str:
+    """The place in the plugin's own code that raised, as ` (file.py, line 3)`."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    own = [(name, line) for name, line in frames if "importlib" not in name and name != __file__]
+    if not own:
+        return ""
+    name, line = own[-1]
+    return f" ({Path(name).name}, line {line})"
