@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from imgfw.contract.settings import Settings
     from imgfw.contract.task import Task
     from imgfw.contract.transform import Transform
-    from imgfw.engine.images import read_image
+    from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
     from imgfw.engine.session import RunResult, run
 
@@ -71,7 +71,7 @@ _HOMES = {
     "imgfw.contract.settings": ("Settings",),
     "imgfw.contract.task": ("Task",),
     "imgfw.contract.transform": ("Transform",),
-    "imgfw.engine.images": ("read_image",),
+    "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
     "imgfw.engine.session": ("RunResult", "run"),
 }

@@ -1,0 +1,147 @@
+"""Reading image files: what each kind of file means as a tensor, and what is refused.
+
+Files are only ever read. The header is judged before any pixel is decoded: the format against a short list,
+the size against a limit. Whatever is wrong with a file is a `BadSampleError` that names it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torchvision import tv_tensors
+
+from imgfw.contract.errors import BadSampleError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""The formats that are read, by Pillow's names. Of an animation, the first frame is the image."""
+
+MAX_PIXELS = 100_000_000
+"""Larger images are refused before they are decoded, unless the caller says otherwise."""
+
+_DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_INDEX_MODES = ("1", "L", "P", *_DEEP_GREY_MODES)
+_CHANNEL_MODES = {1: "L", 3: "RGB"}
+
+
+def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS) -> tv_tensors.Image:
+    """Read an image file.
+
+    - The EXIF orientation is applied. Colour profiles are not.
+    - Transparency, of RGBA, grey with alpha, or a palette, is composited over white.
+    - Palettes are expanded, 1-bit pixels become 0 and 255, CMYK and YCbCr become RGB.
+    - 16-bit grey is scaled to 8 bits as `round(v / 257)`, never clipped; 16-bit colour keeps its high byte.
+    - Colour becomes grey as ITU-R 601 luma: `0.299 R + 0.587 G + 0.114 B`. Grey becomes colour by repetition.
+    - Floating-point pixels, and integers outside 0..65535, have no defined meaning and are refused.
+
+    Args:
+        path: a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file; its name need not tell which.
+        channels: 1 for grey, 3 for RGB.
+        max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
+
+    Returns:
+        uint8 `[channels, height, width]`.
+
+    Raises:
+        BadSampleError: the file is missing, empty, truncated, too large, or no image of these formats.
+        ValueError: `channels` is neither 1 nor 3.
+    """
+    if channels not in _CHANNEL_MODES:
+        raise ValueError(f"channels is {channels}, should be 1 (grey) or 3 (RGB)")
+    with _opened(path, max_pixels) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        pixels = np.array(_flatten(upright, path).convert(_CHANNEL_MODES[channels]))
+    planes = torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
+    return tv_tensors.Image(planes)
+
+
+def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask:
+    """Read a segmentation mask, whose pixels are class indices.
+
+    A palette's indices are the indices, its colours count for nothing. Grey values are indices as they are,
+    1-bit pixels are 0 and 1. The EXIF orientation is ignored. Colour and indices above 255 are refused.
+
+    Args:
+        path: a file in a lossless format; JPEG is refused, because it changes indices.
+        max_pixels: refuse larger masks.
+
+    Returns:
+        uint8 `[height, width]`.
+
+    Raises:
+        BadSampleError: the file is missing, damaged, too large, or holds no class indices.
+    """
+    with _opened(path, max_pixels) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise BadSampleError(str(path), "is a JPEG, which changes class indices; save masks as PNG")
+        if image.mode not in _INDEX_MODES:
+            raise BadSampleError(
+                str(path), f"has {image.mode} pixels; a mask holds one class index a pixel (grey or palette)"
+            )
+        indices = np.array(image)
+    if indices.min() < 0 or indices.max() > 255:
+        raise BadSampleError(str(path), f"holds class indices outside 0..255 (up to {indices.max()})")
+    return tv_tensors.Mask(torch.from_numpy(indices.astype(np.uint8)))
+
+
+@contextmanager
+def _opened(path: Path | str, max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image, its header judged; any failure until the block ends is the file's."""
+    try:
+        # Pillow warns of oddities in files that it reads all the same; a training run cannot mend them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise BadSampleError(
+                        str(path), f"has {width}x{height} pixels, more than the limit of {max_pixels:,}"
+                    )
+                yield image
+    except BadSampleError:
+        raise
+    except Exception as error:  # decoders meet damaged files with every kind of exception
+        raise BadSampleError(str(path), _reason(path, error)) from error
+
+
+def _reason(path: Path | str, error: Exception) -> str:
+    """Why a file could not be read, for its owner."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, UnidentifiedImageError):
+        if Path(path).stat().st_size == 0:
+            return "is empty"
+        return f"is no image of a format that is read ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has too many pixels ({str(error).rstrip('.')})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    return f"cannot be decoded ({str(error).rstrip('.') or type(error).__name__})"
+
+
+def _flatten(image: Image.Image, path: Path | str) -> Image.Image:
+    """Bring an image to 8 bits, without transparency."""
+    if image.mode in _DEEP_GREY_MODES:
+        return Image.fromarray(_to_8_bits(np.array(image), path))
+    if image.mode == "F":
+        raise BadSampleError(str(path), "has floating-point pixels, whose scale is not defined")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image
+
+
+def _to_8_bits(values: NDArray[Any], path: Path | str) -> NDArray[np.uint8]:
+    """Scale 16-bit grey to 8 bits."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise BadSampleError(str(path), f"has grey values {low}..{high}, outside the 16-bit range 0..65535")
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
