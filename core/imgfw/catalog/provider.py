@@ -126,7 +126,7 @@ class Provider:
         try:
             return self.settings_model.model_validate_json(json.dumps(settings)), []
         except ValidationError as error:
-            known = [*self.setting_names, *self.kind.reserved]
+            known = {(): (*self.setting_names, *self.kind.reserved)}
             return None, problems_of(error, settings, path, known, self.qualified)
 
 
@@ -172,30 +172,36 @@ def _check_signature(provider: Provider) -> None:
             raise PluginError(f"{where} has a setting {name!r} without a type annotation")
 
 
-def problems_of(
-    error: Any, value: Any, path: str, known: typing.Iterable[str], provider: str = ""
-) -> list[Problem]:
-    """Turn pydantic's errors into problems, one a place, with the branches of a union put together."""
+KnownKeys = Mapping[tuple[str | int, ...], typing.Iterable[str]]
+
+
+def problems_of(error: Any, value: Any, path: str, known: KnownKeys, provider: str = "") -> list[Problem]:
+    """Turn pydantic's errors into problems, one a place, with the branches of a union put together.
+
+    Args:
+        error: a `pydantic.ValidationError`.
+        value: the data that was validated.
+        path: where that data stands in the recipe.
+        known: the keys there are, by the location of the object that has them, to suggest from.
+        provider: the component concerned, if any.
+    """
     grouped: dict[str, list[dict[str, Any]]] = {}
     for item in error.errors(include_url=False):
         grouped.setdefault(join_path(path, _real_location(item["loc"], value)), []).append(item)
-    problems = []
-    for where, items in grouped.items():
-        first = items[0]
-        if first["type"] == "extra_forbidden":
-            key = str(first["loc"][-1])
-            siblings = known if len(first["loc"]) == 1 else ()
-            names = sorted(siblings)
-            hint = did_you_mean(key, names) or (f"Known: {', '.join(names)}." if names else "")
-            problems.append(Problem(where, "unknown setting.", hint, provider))
-        elif first["type"] == "missing":
-            problems.append(Problem(where, "is required.", "", provider))
-        else:
-            messages = list(dict.fromkeys(_wording(item) for item in items))
-            problems.append(
-                Problem(where, " or ".join(messages) + f", not {_shown(first['input'])}.", "", provider)
-            )
-    return problems
+    return [_problem(where, items, known, provider) for where, items in grouped.items()]
+
+
+def _problem(where: str, items: list[dict[str, Any]], known: KnownKeys, provider: str) -> Problem:
+    first = items[0]
+    if first["type"] == "extra_forbidden":
+        *parents, key = first["loc"]
+        names = sorted(known.get(tuple(parents), ()))
+        hint = did_you_mean(str(key), names) or (f"Known: {', '.join(names)}." if names else "")
+        return Problem(where, "unknown setting.", hint, provider)
+    if first["type"] == "missing":
+        return Problem(where, "is required.", "", provider)
+    messages = list(dict.fromkeys(_wording(item) for item in items))
+    return Problem(where, f"{' or '.join(messages)}, not {_shown(first['input'])}.", "", provider)
 
 
 def _wording(item: Mapping[str, Any]) -> str:

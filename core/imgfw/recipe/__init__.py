@@ -1,0 +1,1 @@
+"""The recipe: its schema; reading, resolving, checking and explaining it."""

@@ -1,0 +1,206 @@
+"""What can be wrong with a resolved recipe before any data is read: parts that don't fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgfw.catalog.suggest import did_you_mean
+from imgfw.contract.about import Mode, Size
+from imgfw.contract.constraints import MonitorName
+from imgfw.contract.dataset import DatasetDescription
+from imgfw.contract.errors import Problem, RecipeError
+from imgfw.recipe.resolving import Node, ResolvedRecipe, resolve
+from imgfw.recipe.schema import SchedulerCore
+
+if TYPE_CHECKING:
+    from imgfw.catalog.catalog import Catalog
+    from imgfw.recipe.reading import Source
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe that passed every check that needs no data.
+
+    Attributes:
+        recipe: the resolved recipe.
+        warnings: what is allowed but hardly meant.
+    """
+
+    recipe: ResolvedRecipe
+    warnings: list[Problem]
+
+
+def check(source: Source, catalog: Catalog) -> Checked:
+    """Resolve a recipe and check that its parts fit each other.
+
+    Raises:
+        RecipeError: holding everything that is wrong.
+        PluginError: a plugin that the recipe lists is missing or broken.
+    """
+    resolved = resolve(source, catalog)
+    problems = [
+        *_wrong_tasks(resolved),
+        *_wrong_losses(resolved),
+        *_wrong_lengths(resolved),
+        *_wrong_monitors(resolved),
+        *_too_small(resolved),
+    ]
+    if problems:
+        raise RecipeError(problems, source.label)
+    return Checked(resolved, [*_contrary_modes(resolved), *_double_normalization(resolved)])
+
+
+def reported_metrics(resolved: ResolvedRecipe) -> dict[str, Mode]:
+    """Everything that a run of the recipe measures and that may be monitored, and which way is better."""
+    reported: dict[str, Mode] = {"train/loss": "min"}
+    if not resolved.loss.provider.about.sums_own_losses:
+        reported["val/loss"] = "min"
+    for metric in resolved.metrics:
+        results = metric.provider.about.results
+        named = results(metric.settings) if results is not None else {metric.provider.name: "max"}
+        for name, mode in named.items():
+            reported[f"val/{name}"] = mode
+    return reported
+
+
+def default_monitor(resolved: ResolvedRecipe) -> str:
+    """What `best` goes by when the recipe names nothing: the first metric, else the validation loss."""
+    names = [name for name in reported_metrics(resolved) if name not in ("train/loss", "val/loss")]
+    return names[0] if names else "val/loss"
+
+
+def _all_nodes(resolved: ResolvedRecipe) -> list[Node]:
+    singles = [resolved.data, resolved.model, resolved.loss, resolved.optimizer, resolved.scheduler]
+    return [
+        *singles,
+        *resolved.train_transforms,
+        *resolved.eval_transforms,
+        *resolved.metrics,
+        *resolved.callbacks,
+    ]
+
+
+def _wrong_tasks(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    task = resolved.task.provider.name
+    for node in _all_nodes(resolved):
+        tasks = node.provider.about.tasks
+        if tasks and task not in tasks and resolved.task.provider.qualified not in tasks:
+            yield Problem(
+                node.path,
+                f"the {node.provider.kind.singular} {node.provider.name} is for {' and '.join(tasks)}, "
+                f"but the task is {task}.",
+                f"See: imgfw list {node.provider.kind.name}",
+                node.provider.qualified,
+            )
+
+
+def _wrong_losses(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    model, loss = resolved.model.provider, resolved.loss.provider
+    if model.about.computes_losses and not loss.about.sums_own_losses:
+        yield Problem(
+            "loss", f"{model.name} computes its losses itself.", 'Write "own_losses".', loss.qualified
+        )
+    if loss.about.sums_own_losses and not model.about.computes_losses:
+        yield Problem("loss", f"{model.name} computes no losses of its own.", "Name a loss.", loss.qualified)
+    if loss.about.couples_batch and resolved.recipe.train.accumulate > 1:
+        yield Problem(
+            "train.accumulate",
+            f"the loss {loss.name} depends on the whole batch at once, so it cannot be accumulated.",
+            "Set it to 1.",
+            loss.qualified,
+        )
+
+
+def _wrong_lengths(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    train, loader = resolved.recipe.train, resolved.recipe.loader
+    if train.epochs is not None and train.steps is not None:
+        yield Problem("train", '"epochs" and "steps" exclude each other.', "Remove one.")
+    if train.accumulate > loader.batch_size:
+        yield Problem(
+            "train.accumulate",
+            f"{train.accumulate} micro-batches cannot be cut from a batch of {loader.batch_size}.",
+        )
+    core = resolved.scheduler.core
+    if isinstance(core, SchedulerCore) and core.warmup_epochs and core.warmup_steps is not None:
+        yield Problem("scheduler", '"warmup_epochs" and "warmup_steps" exclude each other.', "Remove one.")
+    split = resolved.recipe.split
+    if split.val_fraction + split.test_fraction >= 1:
+        yield Problem("split", "the fractions leave no training data.")
+
+
+def monitors(node: Node) -> dict[str, str]:
+    """The settings of a component that name something measured: name of the setting -> its value."""
+    return {
+        name: getattr(node.settings, name)
+        for name, field in type(node.settings).model_fields.items()
+        if any(isinstance(item, MonitorName) for item in field.metadata)
+    }
+
+
+def _wrong_monitors(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    reported = reported_metrics(resolved)
+    named = [
+        (f"{node.path}.{setting}", value, node.provider.qualified)
+        for node in (resolved.scheduler, *resolved.callbacks)
+        for setting, value in monitors(node).items()
+    ]
+    if resolved.recipe.checkpoint.monitor is not None:
+        named.append(("checkpoint.monitor", resolved.recipe.checkpoint.monitor, ""))
+    for path, value, provider in named:
+        if value not in reported:
+            hint = did_you_mean(value, reported) or f"Measured: {', '.join(reported)}."
+            yield Problem(path, f'nothing named "{value}" is measured.', hint, provider)
+
+
+def _contrary_modes(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    reported = reported_metrics(resolved)
+    checkpoint = resolved.recipe.checkpoint
+    claims = [("checkpoint.mode", checkpoint.monitor or default_monitor(resolved), checkpoint.mode)]
+    for node in (resolved.scheduler, *resolved.callbacks):
+        for value in monitors(node).values():
+            claims.append((f"{node.path}.mode", value, getattr(node.settings, "mode", None)))
+    for path, monitor, mode in claims:
+        if mode is not None and mode != reported[monitor]:
+            yield Problem(path, f'is "{mode}", but {monitor} is better when it is {reported[monitor]}imal.')
+
+
+def described_data(resolved: ResolvedRecipe) -> DatasetDescription:
+    """What the dataset's settings tell about the data."""
+    describe = resolved.data.provider.about.describe
+    return describe(resolved.data.settings) if describe is not None else DatasetDescription()
+
+
+def _size_after(nodes: list[Node], size: Size | None) -> Size | None:
+    for node in nodes:
+        output_size = node.provider.about.output_size
+        if output_size is not None:
+            size = output_size(size, node.settings)
+    return size
+
+
+def _too_small(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    minimum = resolved.model.provider.about.min_size
+    start = described_data(resolved).image_size
+    for name, nodes in (("train", resolved.train_transforms), ("eval", resolved.eval_transforms)):
+        size = _size_after(nodes, start)
+        if minimum is not None and size is not None and min(size) < minimum:
+            yield Problem(
+                f"transforms.{name}",
+                f"images are {size[0]}x{size[1]} pixels, but {resolved.model.provider.name} needs at least "
+                f"{minimum}x{minimum}.",
+                f'Add {{"type": "resize", "size": [{minimum}, {minimum}]}}, or choose another model.',
+                resolved.model.provider.qualified,
+            )
+
+
+def _double_normalization(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    if not resolved.model.provider.about.normalizes_input:
+        return
+    for node in (*resolved.train_transforms, *resolved.eval_transforms):
+        if node.provider.name == "normalize":
+            name = resolved.model.provider.name
+            yield Problem(
+                node.path, f"{name} normalises images itself.", "Remove it.", node.provider.qualified
+            )

@@ -1,0 +1,177 @@
+"""What a recipe may hold. Settings of components are checked against their providers, in `resolving`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Interval
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
+
+from imgfw.contract.component import ComponentSpec
+
+
+def _component(kind: str) -> Any:
+    return Annotated[ComponentSpec, PlainValidator(lambda value: ComponentSpec.parse(kind, value))]
+
+
+DataSpec = _component("datasets")
+TaskSpec = _component("tasks")
+TransformSpec = _component("transforms")
+ModelSpec = _component("models")
+LossSpec = _component("losses")
+OptimizerSpec = _component("optimizers")
+SchedulerSpec = _component("schedulers")
+MetricSpec = _component("metrics")
+CallbackSpec = _component("callbacks")
+
+
+class Section(BaseModel):
+    """Base of the recipe's parts: strict, frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class SplitSection(Section):
+    """How a missing validation or test split is cut from the training data."""
+
+    val_fraction: Annotated[float, Interval(ge=0, lt=1)] = Field(
+        0.1, description="share of the training data for validation, where the dataset has no val split"
+    )
+    test_fraction: Annotated[float, Interval(ge=0, lt=1)] = Field(
+        0.0, description="share of the training data for the test, where the dataset has no test split"
+    )
+    stratified: bool = Field(True, description="keep the share of each class, where the dataset tells labels")
+
+
+class LoaderSection(Section):
+    """How samples become batches."""
+
+    batch_size: Annotated[int, Ge(1)] = Field(
+        64, description="samples of one optimizer step, over all processes and micro-batches"
+    )
+    num_workers: Annotated[int, Ge(0)] | Literal["auto"] = Field(
+        "auto", description="processes that read and augment; auto: none for data in memory, else one a core"
+    )
+    drop_last: bool = Field(
+        False,
+        description="leave out an epoch's last batch when it is not full (always when it is one sample)",
+    )
+    eval_batch_size: Annotated[int, Ge(1)] | None = Field(
+        None, description="samples of one evaluation batch over all processes; null: batch_size"
+    )
+    prefetch: Annotated[int, Ge(1)] = Field(2, description="batches that each worker prepares ahead")
+
+
+class TransformSection(Section):
+    """The transforms of the training data, and those of validation, test and prediction."""
+
+    train: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
+    eval: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
+
+
+class TrainSection(Section):
+    """The training loop."""
+
+    epochs: Annotated[int, Ge(1)] | None = Field(None, description="passes over the training data (10)")
+    steps: Annotated[int, Ge(1)] | None = Field(None, description="optimizer steps, instead of epochs")
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = Field(
+        "auto", description="auto: a GPU where there is one, else the CPU"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 on a GPU that has it, else fp32"
+    )
+    channels_last: bool | Literal["auto"] = Field(
+        "auto", description="memory format of images; auto: channels last for models with convolutions"
+    )
+    compile: bool = Field(False, description="compile the model with torch.compile")
+    clip_grad_norm: Annotated[float, Gt(0)] | None = Field(None, description="largest norm of the gradients")
+    accumulate: Annotated[int, Ge(1)] = Field(1, description="micro-batches that one batch is cut into")
+    log_every: Annotated[int, Ge(1)] = Field(100, description="steps between two reports of the loss")
+
+
+class CheckpointSection(Section):
+    """What is saved, and what counts as best."""
+
+    monitor: str | None = Field(None, description="what best goes by; null: the task's first metric")
+    mode: Literal["min", "max"] | None = Field(None, description="null: what the metric says of itself")
+    every: Annotated[int, Ge(1)] = Field(1, description="epochs between two checkpoints")
+    keep: Annotated[int, Ge(1)] = Field(2, description="newest checkpoints kept, besides the best")
+
+
+class Recipe(Section):
+    """A recipe, version 1."""
+
+    schema_: str | None = Field(None, alias="$schema", description="where an editor finds the JSON Schema")
+    version: Literal[1] = Field(1, description="version of the recipe format")
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = Field(
+        None, description="name of the run's folder; null: the recipe's file name"
+    )
+    seed: Annotated[int, Interval(ge=0, lt=2**63)] = Field(0, description="of everything random")
+    plugins: list[str] = Field(
+        default_factory=list, description='plugins it needs: "./my_model.py", "imgfw-plugin-x>=0.2"'
+    )
+    resolved_with: dict[str, str] = Field(
+        default_factory=dict, description="versions of the plugins that resolved it (written by imgfw)"
+    )
+    data: DataSpec = Field(description="the dataset")
+    task: TaskSpec | None = Field(None, description="null: what the dataset says")
+    split: SplitSection = Field(default_factory=SplitSection)
+    bad_data: Literal["error", "skip"] = Field(
+        "error",
+        description="a sample that cannot be used: stop, or leave it out and list it in quarantine.csv",
+    )
+    loader: LoaderSection = Field(default_factory=LoaderSection)
+    transforms: TransformSection = Field(default_factory=TransformSection)
+    model: ModelSpec = Field(description="the model")
+    loss: LossSpec | None = Field(None, description="null: the task's default")
+    optimizer: OptimizerSpec = Field(ComponentSpec("optimizers", "adamw"), description="the optimizer")
+    scheduler: SchedulerSpec = Field(ComponentSpec("schedulers", "constant"), description="the schedule")
+    metrics: list[MetricSpec] | None = Field(None, description="null: the task's default")
+    callbacks: list[CallbackSpec] = Field(default_factory=list, description="called in this order")
+    train: TrainSection = Field(default_factory=TrainSection)
+    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
+    output_dir: str = Field("runs", description="where run folders are made, relative to the working folder")
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "split": SplitSection,
+    "loader": LoaderSection,
+    "transforms": TransformSection,
+    "train": TrainSection,
+    "checkpoint": CheckpointSection,
+}
+"""The recipe's parts that are neither plain values nor components."""
+
+
+class ModelCore(Section):
+    """Settings of every model that the core reads."""
+
+    freeze: Literal["backbone"] | list[str] | None = Field(
+        None, description='parameters that are not trained: "backbone" (all but the head) or name patterns'
+    )
+
+
+class OptimizerCore(Section):
+    """Settings of every optimizer that the core reads."""
+
+    decay_norm_and_bias: bool = Field(
+        True, description="whether weight decay applies to norms' weights and to biases"
+    )
+
+
+class SchedulerCore(Section):
+    """Settings of every scheduler that the core reads: warm-up multiplies whatever the schedule says."""
+
+    warmup_epochs: Annotated[float, Ge(0)] = Field(0, description="epochs of linear warm-up")
+    warmup_steps: Annotated[int, Ge(0)] | None = Field(None, description="the same in steps")
+    warmup_factor: Annotated[float, Interval(ge=0, le=1)] = Field(
+        0.01, description="the multiplier at the first step"
+    )
+
+
+CORE_SETTINGS: dict[str, type[Section]] = {
+    "models": ModelCore,
+    "optimizers": OptimizerCore,
+    "schedulers": SchedulerCore,
+}
+"""The core's own settings, by the kind of component that they stand in."""
