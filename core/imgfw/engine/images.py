@@ -47,7 +47,7 @@ def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS
         max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
 
     Returns:
-        uint8 `[channels, height, width]`.
+        uint8 `[channels, height, width]`, the channels of a pixel adjacent in memory.
 
     Raises:
         BadSampleError: the file is missing, empty, truncated, too large, or no image of these formats.
@@ -59,8 +59,8 @@ def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS
         image.load()
         upright = ImageOps.exif_transpose(image)
         pixels = np.array(_flatten(upright, path).convert(_CHANNEL_MODES[channels]))
-    planes = torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
-    return tv_tensors.Image(planes)
+    # The bytes stay interleaved in memory, as decoded: resizing takes half the time of separate planes.
+    return tv_tensors.Image(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
 
 
 def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask:
