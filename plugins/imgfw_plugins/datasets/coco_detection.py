@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from imgfw import (
     DatasetInfo,
     Splits,
     about,
-    read_image,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +45,9 @@ def coco_detection(
 ) -> Splits:
     """Images with boxes for detection, annotated in COCO's JSON format.
 
-    Each split is a folder of images and a JSON file with `images`, `annotations` and `categories`. The classes
-    are the categories of the training file by ascending id; other splits must have the same ones. Annotations
-    of crowds, and those without width or height, are left out. Images without annotations stay.
+    Each split is a folder of images and a JSON file with `images`, `annotations` and `categories`. The
+    classes are the categories of the training file by ascending id; other splits must have the same ones.
+    Annotations of crowds, and those without width or height, are left out. Images without annotations stay.
 
     Images are uint8 `[channels, height, width]`, as `imgfw.read_image` reads them. Targets are
     `{"boxes": BoundingBoxes XYXY float32 [N, 4], "labels": int64 [N]}`; boxes are clipped to the image.
@@ -71,18 +69,16 @@ def coco_detection(
         ValueError: a split has images or annotations, but not both.
     """
     named = {"val": (val_images, val_annotations), "test": (test_images, test_annotations)}
-    for split, (folder, annotations) in named.items():
-        if (folder is None) != (annotations is None):
-            raise ValueError(
-                f"{split}_images and {split}_annotations belong together; one of them is missing"
-            )
+    for split, (folder, file) in named.items():
+        if (folder is None) != (file is None):
+            raise ValueError(f"{split}_images and {split}_annotations belong together; one is missing")
     train, categories = _read_split(train_images, train_annotations, channels)
     others: dict[str, AnnotatedFiles] = {}
-    for split, (folder, annotations) in named.items():
-        if folder is not None and annotations is not None:
-            others[split], found = _read_split(folder, annotations, channels)
+    for split, (folder, file) in named.items():
+        if folder is not None and file is not None:
+            others[split], found = _read_split(folder, file, channels)
             if found != categories:
-                raise DataError(f"{annotations} has other categories than {train_annotations}.")
+                raise DataError(f"{file} has other categories than {train_annotations}.")
     info = DatasetInfo(task="detection", classes=tuple(categories.values()), channels=channels)
     return Splits(train=train, val=others.get("val"), test=others.get("test"), info=info)
 
@@ -110,6 +106,7 @@ class AnnotatedFiles:
 
     def __getitem__(self, index: int) -> tuple[Image, dict[str, Tensor]]:
         import torch
+        from imgfw import read_image
         from torchvision import tv_tensors
 
         image = read_image(self.paths[index], self.channels)
@@ -139,27 +136,25 @@ class AnnotatedFiles:
         return str(self.paths[index])
 
 
-def _read_split(folder: Path, annotations: Path, channels: int) -> tuple[AnnotatedFiles, dict[int, str]]:
+def _read_split(folder: Path, file: Path, channels: int) -> tuple[AnnotatedFiles, dict[int, str]]:
     """Read one split, and its categories as names by ascending id.
 
     Raises:
         DataError: the annotations cannot be used.
     """
-    content = _read_json(annotations)
+    content = _read_json(file)
     try:
         categories = {item["id"]: item["name"] for item in content["categories"]}
         categories = dict(sorted(categories.items()))
         split = _index(folder, content, {number: i for i, number in enumerate(categories)}, channels)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{annotations} is not in COCO's format ({type(error).__name__}: {error})."
-        ) from error
+        raise DataError(f"{file} is not in COCO's format ({type(error).__name__}: {error}).") from error
     missing = [path for path in split.paths if not path.is_file()]
     if missing:
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise DataError(f"{annotations} names {missing[0]}{others}, which does not exist.")
+        raise DataError(f"{file} names {missing[0]}{others}, which does not exist.")
     if not split.paths:
-        raise DataError(f"{annotations} lists no images.")
+        raise DataError(f"{file} lists no images.")
     return split, categories
 
 
@@ -169,6 +164,8 @@ def _read_json(path: Path) -> Any:
     Raises:
         DataError: it is missing or no JSON.
     """
+    import json
+
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.error import URLError
 
 from imgfw import DataError
 
 _SECONDS_WITHOUT_AN_ANSWER = 30
 _CHUNK = 1 << 20
-
-_log = logging.getLogger("imgfw")
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
@@ -28,12 +24,14 @@ def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
     Raises:
         DataError: no address served the right file; the message says how to do it by hand.
     """
+    from http.client import HTTPException
+
     failures = []
     for url in urls:
         try:
             _download(url, target, md5)
             return
-        except (URLError, OSError, ValueError) as error:
+        except (HTTPException, OSError, ValueError) as error:
             failures.append(f"{url}: {getattr(error, 'reason', error)}")
     raise DataError(
         f"{target.name} could not be downloaded ({'; '.join(failures)}).",
@@ -49,9 +47,10 @@ def _download(url: str, target: Path, md5: str) -> None:
         OSError: the address does not answer, or the file cannot be written.
     """
     import hashlib
+    import logging
     from urllib.request import urlopen
 
-    _log.info("downloading %s", url)
+    logging.getLogger("imgfw").info("downloading %s", url)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     digest = hashlib.md5(usedforsecurity=False)

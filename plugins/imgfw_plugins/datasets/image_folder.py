@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imgfw import DataError, DatasetDescription, DatasetInfo, Splits, about, read_image
+from imgfw import DataError, DatasetDescription, DatasetInfo, Splits, about
 
 from imgfw_plugins.datasets.folders import find_images, find_splits, list_folders
 
@@ -63,6 +63,8 @@ class LabelledFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Image, int]:
+        from imgfw import read_image
+
         return read_image(self.paths[index], self.channels), self.targets[index]
 
     def labels(self) -> Sequence[int]:
@@ -92,9 +94,7 @@ def _index(folder: Path, classes: tuple[str, ...], channels: int) -> LabelledFil
         paths += found
         targets += [classes.index(name)] * len(found)
     if not paths:
-        raise DataError(
-            f"{folder} has no images in folders for the classes.", "See `imgfw describe` for the layout."
-        )
+        raise DataError(f"{folder} has no images.", "The layout is a folder for each class: CLASS/NAME.jpg.")
     return LabelledFiles(paths, targets, channels)
 
 

@@ -16,8 +16,6 @@ from imgfw import (
     Len,
     Splits,
     about,
-    read_image,
-    read_mask,
 )
 
 from imgfw_plugins.datasets.folders import find_images, find_splits
@@ -47,8 +45,8 @@ def image_mask_folder(
     splits. The mask of `images/a/b.jpg` is `masks/a/b.png` (or another lossless image of that name).
 
     Images are uint8 `[channels, height, width]`, as `imgfw.read_image` reads them. Masks are uint8
-    `[height, width]`, one class index a pixel, as `imgfw.read_mask` reads them: a palette's indices count, not
-    its colours.
+    `[height, width]`, one class index a pixel, as `imgfw.read_mask` reads them: a palette's indices
+    count, not its colours.
 
     Args:
         root: the folder.
@@ -85,6 +83,8 @@ class MaskedFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Image, Mask]:
+        from imgfw import read_image, read_mask
+
         image, mask = read_image(self.paths[index], self.channels), read_mask(self.masks[index])
         if image.shape[1:] != mask.shape:
             (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape

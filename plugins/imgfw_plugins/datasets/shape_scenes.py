@@ -105,7 +105,7 @@ def _draw_places(
 def _overlap(
     centres: np.ndarray, radius: np.ndarray, other_centres: np.ndarray, other_radius: np.ndarray
 ) -> np.ndarray:
-    """The share of the smaller square in the larger, for squares `[N, T, 2]` against `[N, K, 2]`: `[N, T, K]`."""
+    """The share of the smaller square in the larger, for `[N, T]` squares against `[N, K]`: `[N, T, K]`."""
     distance = np.abs(centres[:, :, None] - other_centres[:, None])
     reach = (radius[:, None] + other_radius)[:, None, :, None]
     smaller = 2 * np.minimum(radius[:, None], other_radius)[:, None, :, None]

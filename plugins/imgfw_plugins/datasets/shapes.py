@@ -37,13 +37,13 @@ def shapes(
 ) -> Splits:
     """Circles, squares and triangles drawn in memory, for classification, segmentation or detection.
 
-    RGB uint8 `[3, image_size, image_size]`: coloured shapes on coloured, noisy ground. A sample depends on its
-    split, its index and the settings `image_size`, `max_shapes` and `task`, not on a seed or the machine.
+    RGB uint8 `[3, image_size, image_size]`: coloured shapes on coloured, noisy ground. A sample depends on
+    its split, its index and the settings `image_size`, `max_shapes` and `task`, not on a seed or the machine.
 
     - classification: one shape a picture; its class index.
     - segmentation: a mask uint8 `[H, W]`, 0 for the background, then the shapes from 1.
-    - detection: `{"boxes": BoundingBoxes XYXY float32 [N, 4], "labels": int64 [N]}`, N from 1 to `max_shapes`.
-      A box is around the whole shape; others may hide up to about a quarter of it.
+    - detection: `{"boxes": BoundingBoxes XYXY float32 [N, 4], "labels": int64 [N]}`, N from 1 to
+      `max_shapes`. A box is around the whole shape; others may hide up to about a quarter of it.
 
     Args:
         task: what the targets are for.
