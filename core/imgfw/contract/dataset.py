@@ -113,9 +113,11 @@ class InMemory:
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Any, Any]:
         import torch
+        from torchvision import tv_tensors
 
         rows = torch.as_tensor(indices)
-        return self.images[rows], self.targets[rows]
+        targets = self.targets[rows]
+        return self.images[rows], tv_tensors.Mask(targets) if targets.ndim == 3 else targets
 
     def labels(self) -> Sequence[int] | None:
         """Class index of each sample; None when the targets are not class indices."""

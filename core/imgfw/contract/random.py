@@ -79,7 +79,9 @@ class Keys:
         import torch
 
         unit = (self.bits(count) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
-        return torch.from_numpy(unit * np.float32(high - low) + np.float32(low))
+        drawn = unit * np.float32(high - low) + np.float32(low)
+        below = np.nextafter(np.float32(high), np.float32(low))  # rounding must not reach the open end
+        return torch.from_numpy(np.minimum(drawn, below))
 
     def integers(self, high: int, count: int | None = None) -> Tensor:
         """Draw integers 0 <= n < high: int64 `[B]`, or `[B, count]`."""

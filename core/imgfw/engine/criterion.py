@@ -1,0 +1,117 @@
+"""The loss of a batch: whatever outputs, targets and criterion a recipe puts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imgfw.contract.errors import PluginError
+from imgfw.contract.loss import MixedTargets, Weighted
+from imgfw.engine.loading import map_tensors
+
+
+@dataclass
+class LossValue:
+    """The loss of a micro-batch: the batch's loss is the sum of the sums over the sum of the weights.
+
+    Attributes:
+        sum: scalar tensor, differentiable.
+        weight: scalar tensor.
+        parts: the terms by name, where the criterion has several: scalar tensors, detached.
+    """
+
+    sum: Tensor
+    weight: Tensor
+    parts: dict[str, Tensor]
+
+
+class Criterion:
+    """Computes a micro-batch's loss.
+
+    A criterion's plain tensor is a mean over the samples. Several terms that weigh samples differently are
+    each reduced over the micro-batch first, since one sum cannot hold them.
+
+    Args:
+        loss: the criterion of the recipe.
+        auxiliary: the weight of each auxiliary output, by its name in the model's outputs.
+    """
+
+    def __init__(self, loss: Callable[[Any, Any], Any], auxiliary: Mapping[str, float]) -> None:
+        self._loss = loss
+        self._auxiliary = auxiliary
+
+    def __call__(self, outputs: Any, targets: Any, num_samples: int) -> LossValue:
+        """Compute the loss.
+
+        Args:
+            outputs: what the model returned.
+            targets: as the task collated them, or mixed.
+            num_samples: samples in the micro-batch.
+        """
+        main, others = split_outputs(outputs, self._auxiliary)
+        value = self._value(main, targets, num_samples)
+        for name, output in others.items():
+            auxiliary = self._value(output, targets, num_samples)
+            share = self._auxiliary[name] / auxiliary.weight
+            value.sum = value.sum + auxiliary.sum * (share * value.weight)
+            value.parts[name] = (auxiliary.sum * share).detach()
+        return value
+
+    def _value(self, outputs: Any, targets: Any, num_samples: int) -> LossValue:
+        if isinstance(targets, MixedTargets):
+            return self._mixed(outputs, targets)
+        return _reduce(self._loss(outputs, targets), num_samples)
+
+    def _mixed(self, outputs: Tensor, targets: MixedTargets) -> LossValue:
+        """Each sample's loss for both its classes, combined with its own weight; sample by sample, so that
+        any criterion will do."""
+        total = outputs.new_zeros(())
+        for position, share in enumerate(targets.weight.unbind()):
+            row = slice(position, position + 1)
+            for part, label in ((share, targets.first), (1 - share, targets.second)):
+                value = _reduce(self._loss(map_tensors(outputs, lambda t, r=row: t[r]), label[row]), 1)
+                total = total + part * value.sum / value.weight
+        return LossValue(total, _number(len(targets.weight), total), {})
+
+
+def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, dict[str, Any]]:
+    """Part a model's outputs into the main one and the auxiliary ones that it declares.
+
+    Named tuples give their first field, dicts their `out`; outputs that are absent (None) count for nothing.
+    """
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        named = outputs._asdict()
+        others = {name: named[name] for name in auxiliary if named.get(name) is not None}
+        return outputs[0], others
+    if isinstance(outputs, Mapping) and "out" in outputs:
+        others = {name: outputs[name] for name in auxiliary if outputs.get(name) is not None}
+        return outputs["out"], others
+    return outputs, {}
+
+
+def _reduce(value: Any, num_samples: int) -> LossValue:
+    """Bring whatever a criterion returned to one sum and one weight."""
+    if isinstance(value, Weighted):
+        return LossValue(value.sum, value.weight, {})
+    if isinstance(value, Tensor):
+        return LossValue(value * num_samples, _number(num_samples, value), {})
+    if isinstance(value, Mapping) and value:
+        terms = {name: _reduce(item, num_samples) for name, item in value.items()}
+        if len(terms) == 1:
+            return next(iter(terms.values()))
+        means = {name: term.sum / term.weight for name, term in terms.items()}
+        total = torch.stack(list(means.values())).sum()
+        parts = {name: mean.detach() for name, mean in means.items()}
+        return LossValue(total * num_samples, _number(num_samples, total), parts)
+    raise PluginError(
+        f"The loss returned {type(value).__name__}.",
+        "A criterion returns a tensor, an imgfw.Weighted, or a dict of them.",
+    )
+
+
+def _number(value: int, like: Tensor) -> Tensor:
+    return torch.tensor(float(value), device=like.device)

@@ -1,0 +1,348 @@
+"""Batches: which samples are in which, in what order, and how they are fetched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+
+from imgfw.contract.errors import DataError, UsageError
+from imgfw.contract.random import mix
+from imgfw.engine.interruption import ignore_signals_in_worker
+from imgfw.engine.pipeline import Pipeline, as_mask
+from imgfw.engine.splits import BadSample, SplitView
+
+if TYPE_CHECKING:
+    from imgfw.contract.task import Task
+
+Job = tuple[int, list[int]]
+"""What a worker is asked for: the epoch, and the indices of a micro-batch's samples."""
+
+
+@dataclass
+class RawBatch:
+    """A micro-batch as a worker hands it over: before the transforms that work on batches.
+
+    Attributes:
+        epoch: from 0.
+        indices: the samples' indices in the split.
+        images: uint8 `[B, C, H, W]`, or a list of images of different sizes.
+        targets: as the task collates them.
+        bad: samples that were left out.
+        partners: batches to mix in.
+    """
+
+    epoch: int
+    indices: list[int]
+    images: Any
+    targets: Any
+    bad: list[BadSample] = field(default_factory=list)
+    partners: list[RawBatch] = field(default_factory=list)
+
+    def pin_memory(self) -> RawBatch:
+        """Put the tensors where a GPU copies from without waiting (called by the loader's own thread)."""
+        self.images, self.targets = map_tensors((self.images, self.targets), Tensor.pin_memory)
+        self.partners = [partner.pin_memory() for partner in self.partners]
+        return self
+
+
+@dataclass
+class Batch:
+    """A micro-batch as the model gets it: float images on the device, and their targets."""
+
+    images: Any
+    targets: Any
+    indices: list[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class BatchPlan:
+    """Which samples are in which batch: a function of (seed, epoch, step), whatever the number of processes.
+
+    A batch is what one optimizer step sees. It is cut into `accumulate` micro-batches, and each of those into
+    one part a process.
+
+    Args:
+        num_samples: samples of the training split.
+        batch_size: of one step, over all processes and micro-batches.
+        accumulate: micro-batches of a step.
+        seed: the run's.
+        drop_last: leave out a last batch that is not full.
+        rank: this process's number.
+        world_size: number of processes.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        *,
+        accumulate: int = 1,
+        seed: int = 0,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._seed = seed
+        self._batch_size = batch_size
+        self._parts = accumulate * world_size
+        self._accumulate = accumulate
+        self._rank = rank
+        self._world_size = world_size
+        full, rest = divmod(num_samples, batch_size)
+        # A batch of one sample cannot train a batch norm, and every process needs a part of each batch.
+        keeps_rest = rest > 1 and rest >= world_size and not drop_last
+        self.num_samples = num_samples
+        self.steps_per_epoch = full + keeps_rest
+        if not self.steps_per_epoch:
+            raise DataError(
+                f"{num_samples} training samples do not fill a batch of {batch_size}.",
+                "Lower loader.batch_size or set loader.drop_last to false.",
+            )
+        self._order_epoch = -1
+        self._order = torch.empty(0)
+
+    def batch(self, epoch: int, step: int) -> Tensor:
+        """The samples of one step, over all processes: int64 `[B]`."""
+        if epoch != self._order_epoch:
+            generator = torch.Generator().manual_seed(mix(self._seed, epoch, 0x0D) % 2**63)
+            self._order = torch.randperm(self.num_samples, generator=generator)
+            self._order_epoch = epoch
+        return self._order[step * self._batch_size : (step + 1) * self._batch_size]
+
+    def micro_batches(self, epoch: int, step: int) -> list[list[int]]:
+        """This process's part of each micro-batch of a step."""
+        batch = self.batch(epoch, step)
+        wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
+        micro = torch.tensor_split(batch, wanted)
+        return [torch.tensor_split(part, self._world_size)[self._rank].tolist() for part in micro]
+
+
+class Fetcher:
+    """Fetches micro-batches, in a worker or in line.
+
+    Args:
+        view: the split.
+        pipeline: its transforms.
+        task: collates and checks targets.
+        accepts_lists: whether the model takes images of different sizes.
+    """
+
+    def __init__(self, view: SplitView, pipeline: Pipeline, task: Task, accepts_lists: bool) -> None:
+        self._view = view
+        self._pipeline = pipeline
+        self._task = task
+        self._accepts_lists = accepts_lists
+        self._whole = view.in_batches and not pipeline.on_samples
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __getitem__(self, job: Job) -> RawBatch:
+        epoch, indices = job
+        batch = self._fetch(epoch, indices)
+        partners = self._pipeline.partners(epoch, batch.indices, len(self._view))
+        batch.partners = [self._fetch(epoch, chosen) for chosen in partners]
+        if any(len(partner.indices) != len(batch.indices) for partner in batch.partners):
+            batch.partners = [self._repaired(partner, batch) for partner in batch.partners]
+        return batch
+
+    def _fetch(self, epoch: int, indices: list[int]) -> RawBatch:
+        if self._whole:
+            images, targets = self._view.batch(indices)
+            return RawBatch(epoch, indices, images, targets)
+        fetched = [(index, self._view.sample(index)) for index in indices]
+        bad = [item for _, item in fetched if isinstance(item, BadSample)]
+        good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
+        kept, checked = self._check([index for index, _ in good], [item for _, item in good])
+        samples = self._pipeline.apply_to_samples(
+            [good[n][1] for n in kept], epoch, [good[n][0] for n in kept]
+        )
+        if not samples:
+            return RawBatch(epoch, [], [], [], bad + checked)
+        images = self._collate_images([image for image, _ in samples])
+        targets = as_mask(self._task.collate([target for _, target in samples]), samples[0][1])
+        return RawBatch(epoch, left, images, targets, bad + checked)
+
+    def _check(self, indices: list[int], samples: list[Any]) -> tuple[list[int], list[BadSample]]:
+        """The positions of the samples whose targets can be right, and the others."""
+        kept, bad = [], []
+        for position, (index, (_, target)) in enumerate(zip(indices, samples, strict=True)):
+            problems = self._task.check(self._task.collate([target]))
+            if problems:
+                source = self._view.source_of(index)
+                bad.append(BadSample(self._view.name, index, source, problems[0][1]))
+            else:
+                kept.append(position)
+        return kept, bad
+
+    def _repaired(self, partner: RawBatch, batch: RawBatch) -> RawBatch:
+        """What stands in for a partner batch with bad samples: the samples themselves, mixed with nothing."""
+        return RawBatch(batch.epoch, batch.indices, batch.images, batch.targets, partner.bad)
+
+    def _collate_images(self, images: list[Any]) -> Any:
+        plain = [torch.as_tensor(image).as_subclass(Tensor) for image in images]
+        shapes = {tuple(image.shape) for image in plain}
+        if len(shapes) == 1:
+            return torch.stack(plain)
+        if self._accepts_lists:
+            return plain
+        named = " and ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:2])
+        raise UsageError(
+            f"Images of different sizes ({named}) cannot stand in one batch.",
+            'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
+        )
+
+
+class _Jobs:
+    """The jobs of an epoch, as the sampler of a loader whose workers outlive the epoch."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self.jobs)
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+
+class BatchLoader:
+    """Runs jobs in order, in worker processes or in line.
+
+    Args:
+        fetcher: does the work.
+        num_workers: processes; 0 means in line.
+        prefetch: batches that each worker prepares ahead.
+        pin_memory: put batches where a GPU copies from fastest.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, num_workers: int, prefetch: int = 2, pin_memory: bool = False
+    ) -> None:
+        self._fetcher = fetcher
+        self._sampler = _Jobs()
+        self._loader: DataLoader[Any] | None = None
+        if num_workers:
+            self._loader = DataLoader(
+                cast(Any, fetcher),  # indexed by jobs, not by numbers
+                batch_size=None,
+                sampler=cast(Any, self._sampler),
+                num_workers=num_workers,
+                collate_fn=_as_it_is,
+                persistent_workers=True,
+                prefetch_factor=prefetch,
+                pin_memory=pin_memory,
+                worker_init_fn=ignore_signals_in_worker,
+                generator=torch.Generator(),  # its own: the global one belongs to the model
+            )
+
+    def run(self, jobs: list[Job]) -> Iterator[RawBatch]:
+        """Fetch what the jobs ask for.
+
+        Raises:
+            DataError: a worker died.
+        """
+        if self._loader is None:
+            yield from (self._fetcher[job] for job in jobs)
+            return
+        self._sampler.jobs = jobs
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise DataError(
+                f"A data worker died: {' '.join(str(error).split())}",
+                "If memory ran out, lower loader.num_workers or loader.batch_size.",
+            ) from error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+class BadDataPolicy:
+    """What is done with samples that cannot be used.
+
+    Args:
+        skip: leave them out and note them, instead of stopping.
+        note: called with each, once.
+    """
+
+    def __init__(self, skip: bool, note: Callable[[BadSample], None]) -> None:
+        self._skip = skip
+        self._note = note
+        self._seen: set[tuple[str, int]] = set()
+
+    def handle(self, bad: Sequence[BadSample]) -> None:
+        """Act on some samples.
+
+        Raises:
+            DataError: naming the first, unless they are to be skipped.
+        """
+        for sample in bad:
+            if not self._skip:
+                raise DataError(
+                    f"{sample.source}: {sample.reason} ({sample.split} split).",
+                    'Mend it, or set "bad_data": "skip" in the recipe to leave such samples out.',
+                )
+            if (sample.split, sample.index) not in self._seen:
+                self._seen.add((sample.split, sample.index))
+                self._note(sample)
+
+
+class Feeder:
+    """Brings fetched batches onto the device and through the transforms that work on batches."""
+
+    def __init__(self, pipeline: Pipeline, device: torch.device, memory_format: torch.memory_format) -> None:
+        self._pipeline = pipeline
+        self._device = device
+        self._memory_format = memory_format
+
+    def prepare(self, raw: RawBatch) -> Batch:
+        """Make a batch that the model can take."""
+        images, targets = to_device((raw.images, raw.targets), self._device)
+        partners = [
+            (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
+        ]
+        images, targets = self._pipeline.apply_to_batch(images, targets, raw.epoch, raw.indices, partners)
+        if isinstance(images, Tensor):
+            images = images.contiguous(memory_format=self._memory_format)
+        if isinstance(targets, tv_tensors.Mask):
+            targets = targets.as_subclass(Tensor)
+        return Batch(images, targets, raw.indices)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Move every tensor within a value to a device, without waiting."""
+    return map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Replace every tensor within nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, list | tuple):
+        return type(value)(map_tensors(item, change) for item in value)
+    return value
+
+
+def choose_num_workers(in_memory: bool, device: torch.device) -> int:
+    """The `auto` rule: none where the data is in memory and the model uses the same cores, else one a core."""
+    if in_memory and device.type == "cpu":
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)

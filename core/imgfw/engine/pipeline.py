@@ -1,0 +1,183 @@
+"""Transforms at work: which run on single samples and which on batches, and with what randomness.
+
+Every random number comes from (seed, epoch, sample index) and the transform's place in the list, so an image
+is augmented alike whatever the batch, the worker and the process it is in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from imgfw.contract.errors import UsageError
+from imgfw.contract.random import Keys
+from imgfw.contract.transform import Parameters, Transform
+
+Sample = tuple[Any, Any]
+AnyTransform = Transform | Callable[[Any, Any], Sample]
+
+
+class Pipeline:
+    """The transforms of one split.
+
+    Transforms run on samples first, in the workers, and on batches from some place on, on the device. Data
+    that comes in batches is kept in batches as early as every following transform can; data that comes one
+    by one stays so as long as the transforms can.
+
+    Args:
+        transforms: in the order of work.
+        seed: the run's.
+        in_batches: whether the data comes in batches.
+
+    Raises:
+        UsageError: a transform stands where it cannot work.
+    """
+
+    def __init__(self, transforms: Sequence[AnyTransform], seed: int, in_batches: bool) -> None:
+        self._transforms = list(enumerate(transforms))
+        self._seed = seed
+        start = self._first_on_batches(in_batches)
+        self.on_samples = self._transforms[:start]
+        self.on_batches: list[tuple[int, Transform]] = []
+        for place, transform in self._transforms[start:]:
+            if not (isinstance(transform, Transform) and transform.works_on_batches()):
+                raise UsageError(
+                    f"The transform {_name(transform)} works on single samples, but stands after "
+                    f"{_name(self._transforms[start][1])}, which works on batches.",
+                    "Put it earlier in the list.",
+                )
+            self.on_batches.append((place, transform))
+        self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
+        if len(self.mixing) > 1:
+            names = " and ".join(_name(item) for _, item in self.mixing)
+            raise UsageError(f"{names} both mix samples; a recipe can have one transform that does.")
+
+    def _first_on_batches(self, in_batches: bool) -> int:
+        kept = [isinstance(item, Transform) and item.works_on_batches() for _, item in self._transforms]
+        start = len(kept)
+        if in_batches:
+            while start and kept[start - 1]:
+                start -= 1
+            return start
+        for place, item in self._transforms:
+            if isinstance(item, Transform) and not item.works_on_samples():
+                return place
+        return start
+
+    def keys(self, epoch: int, indices: Sequence[int]) -> Keys:
+        """The keys of samples in an epoch."""
+        return Keys.of_samples(self._seed, epoch, indices)
+
+    def partners(self, epoch: int, indices: Sequence[int], num_samples: int) -> list[list[int]]:
+        """The samples that are mixed into those given: as many lists as the mixing transform wants."""
+        if not self.mixing:
+            return []
+        place, transform = self.mixing[0]
+        keys = self.keys(epoch, indices).fold(-1 - place)
+        chosen = keys.integers(num_samples, transform.num_partners)
+        return [column.tolist() for column in chosen.unbind(1)]
+
+    def apply_to_samples(self, samples: list[Sample], epoch: int, indices: Sequence[int]) -> list[Sample]:
+        """Run the part that works on single samples."""
+        keys = self.keys(epoch, indices)
+        for place, transform in self.on_samples:
+            own = keys.fold(place + 1)
+            if isinstance(transform, Transform):
+                drawn = transform.draw(own)
+                rows = [{name: value[n] for name, value in drawn.items()} for n in range(len(samples))]
+                samples = [
+                    transform.apply(image, target, row)
+                    for (image, target), row in zip(samples, rows, strict=True)
+                ]
+            else:
+                seeds = own.bits().tolist()
+                samples = [
+                    _call_seeded(transform, sample, seed) for sample, seed in zip(samples, seeds, strict=True)
+                ]
+        return samples
+
+    def apply_to_batch(
+        self, images: Any, targets: Any, epoch: int, indices: Sequence[int], partners: list[PartnerBatch]
+    ) -> tuple[Any, Any]:
+        """Run the part that works on batches; the images come out as floats.
+
+        Args:
+            images: uint8 `[B, C, H, W]` on the device, or a list of images of different sizes.
+            targets: as the task collated them.
+            epoch: from 0.
+            indices: the samples' indices in the split.
+            partners: the batches to mix in, as `(images, targets, indices)`.
+        """
+        keys = self.keys(epoch, indices)
+        for place, transform in self.on_batches:
+            parameters = _draw(transform, keys.fold(place + 1), images)
+            if transform.num_partners:
+                others = [self._up_to(place, partner, epoch) for partner in partners]
+                images, targets = transform.mix_batch(images, targets, others, parameters)
+            else:
+                images, targets = transform.apply_batch(images, targets, parameters)
+        return to_float(images), targets
+
+    def _up_to(self, end: int, batch: PartnerBatch, epoch: int) -> tuple[Any, Any]:
+        """A partner's batch as it is where the mixing happens."""
+        images, targets, indices = batch
+        keys = self.keys(epoch, indices)
+        for place, transform in self.on_batches:
+            if place == end:
+                break
+            images, targets = transform.apply_batch(
+                images, targets, _draw(transform, keys.fold(place + 1), images)
+            )
+        return images, targets
+
+
+PartnerBatch = tuple[Any, Any, Sequence[int]]
+
+
+def _draw(transform: Transform, keys: Keys, images: Any) -> Parameters:
+    device = (images[0] if isinstance(images, list) else images).device
+    return {name: value.to(device, non_blocking=True) for name, value in transform.draw(keys).items()}
+
+
+def to_float(images: Any) -> Any:
+    """Images from uint8 to float32 in 0..1; floats as they are. A tensor, or a list of tensors."""
+    if isinstance(images, list):
+        return [to_float(image) for image in images]
+    plain: Tensor = images.as_subclass(Tensor)
+    return plain if plain.is_floating_point() else plain.float() / 255
+
+
+def _name(transform: Any) -> str:
+    return getattr(transform, "__name__", type(transform).__name__)
+
+
+def _call_seeded(transform: Callable[[Any, Any], Sample], sample: Sample, seed: int) -> Sample:
+    with seeded(seed):
+        return transform(*sample)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python, NumPy and torch (CPU), and restore them afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed % 2**63)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def as_mask(targets: Any, like: Any) -> Any:
+    """A batch of masks as `tv_tensors.Mask`, where the samples' targets were masks."""
+    return tv_tensors.Mask(targets) if isinstance(like, tv_tensors.Mask) else targets

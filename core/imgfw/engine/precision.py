@@ -1,0 +1,80 @@
+"""Number formats: the device, the precision of the arithmetic, and the memory format of images."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from imgfw.contract.errors import UsageError
+from imgfw.engine import distributed
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How a run computes.
+
+    Attributes:
+        device: where the model is.
+        name: `fp32`, `bf16` or `fp16`.
+        memory_format: of images, and of convolutions' weights.
+    """
+
+    device: torch.device
+    name: Literal["fp32", "bf16", "fp16"]
+    memory_format: torch.memory_format
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of a forward pass."""
+        if self.name == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.name == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype)
+
+    def make_scaler(self) -> torch.amp.GradScaler:
+        """What keeps fp16 gradients from vanishing; it does nothing for other formats."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.name == "fp16")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a recipe's `train.device` means; a process of several gets a GPU of its own.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("train.device asks for a GPU, but torch sees none.", "Try: imgfw doctor")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("train.device asks for Apple's GPU, but torch sees none.", 'Set it to "auto".')
+    if name == "cuda" and distributed.world_size() > 1:
+        name = f"cuda:{distributed.local_rank()}"
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+def choose_precision(
+    device: torch.device, precision: str, channels_last: bool | str, model: nn.Module
+) -> Precision:
+    """Settle what the recipe leaves to `auto`, by a rule on the model and the hardware.
+
+    bf16 where a GPU has it; on a CPU fp32, because what bf16 gains there differs from model to model.
+    Channels last for models with two-dimensional convolutions.
+
+    Raises:
+        UsageError: fp16 on a CPU.
+    """
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("fp16 training needs a GPU.", 'Set train.precision to "bf16" or "fp32".')
+    if channels_last == "auto":
+        channels_last = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    return Precision(device, precision, memory_format)  # type: ignore[arg-type]

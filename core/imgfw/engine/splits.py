@@ -1,0 +1,206 @@
+"""The parts of a dataset: cut, checked and measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from imgfw.contract.dataset import ChannelStatistics, DatasetInfo, MapDataset, Splits
+from imgfw.contract.errors import BadSampleError, DataError
+from imgfw.contract.random import mix
+
+if TYPE_CHECKING:
+    from imgfw.contract.task import Task
+    from imgfw.recipe.schema import SplitSection
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A sample that cannot be used.
+
+    Attributes:
+        split: `train`, `val` or `test`.
+        index: its index in the split.
+        source: the file, or what else names it.
+        reason: what is wrong with it.
+    """
+
+    split: str
+    index: int
+    source: str
+    reason: str
+
+
+class SplitView:
+    """One split of a dataset: some of its samples, in order.
+
+    Args:
+        name: `train`, `val` or `test`.
+        dataset: the dataset.
+        indices: int64 `[N]`, the dataset's samples that belong to the split; None means all.
+    """
+
+    def __init__(self, name: str, dataset: MapDataset, indices: Tensor | None = None) -> None:
+        self.name = name
+        self.dataset = dataset
+        self.indices = torch.arange(len(dataset)) if indices is None else indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether the dataset returns whole batches."""
+        return hasattr(self.dataset, "__getitems__")
+
+    def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        """Fetch several samples at once, from a dataset that can: `(images, targets)`."""
+        chosen = self.indices[torch.as_tensor(indices)]
+        images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
+        return images, targets
+
+    def sample(self, index: int) -> tuple[Any, Any] | BadSample:
+        """Fetch one sample; whatever fails in the dataset is returned with the sample's name."""
+        own = int(self.indices[index])
+        try:
+            image, target = self.dataset[own]
+            return image, target
+        except BadSampleError as error:
+            return BadSample(self.name, index, error.source, error.reason)
+        except Exception as error:  # a dataset is a plugin's code and may raise anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return BadSample(self.name, index, self.source_of(index), reason)
+
+    def source_of(self, index: int) -> str:
+        """What names a sample to its owner: a file where the dataset tells it, else its index."""
+        name_of = getattr(self.dataset, "name_of", None)
+        own = int(self.indices[index])
+        return str(name_of(own)) if name_of is not None else f"sample {own} of the {self.name} data"
+
+    def labels(self) -> Tensor | None:
+        """The class index of each sample, int64 `[N]`, where the dataset tells."""
+        labels = getattr(self.dataset, "labels", None)
+        values = labels() if labels is not None else None
+        return None if values is None else torch.as_tensor(values, dtype=torch.int64)[self.indices]
+
+    def without(self, bad: Sequence[int]) -> SplitView:
+        """The same split, some samples left out."""
+        keep = torch.ones(len(self), dtype=torch.bool)
+        keep[torch.as_tensor(bad)] = False
+        return SplitView(self.name, self.dataset, self.indices[keep])
+
+
+@dataclass
+class Views:
+    """The splits of a run's data; `val` and `test` are None where there are none."""
+
+    train: SplitView
+    val: SplitView | None
+    test: SplitView | None
+    info: DatasetInfo
+
+
+def cut_splits(splits: Splits, section: SplitSection, seed: int) -> Views:
+    """Cut the missing splits from the training data.
+
+    Raises:
+        DataError: a split would be, or is, empty.
+    """
+    train = SplitView("train", splits.train)
+    val = SplitView("val", splits.val) if splits.val is not None else None
+    test = SplitView("test", splits.test) if splits.test is not None else None
+    if val is None and section.val_fraction:
+        train, val = _cut(train, "val", section.val_fraction, section.stratified, mix(seed, 1))
+    if test is None and section.test_fraction:
+        share = section.test_fraction / (1 - (section.val_fraction if splits.val is None else 0))
+        train, test = _cut(train, "test", share, section.stratified, mix(seed, 2))
+    for view in filter(None, (train, val, test)):
+        if not len(view):
+            raise DataError(
+                f"The {view.name} split is empty.",
+                "Check data.root, or the fractions under split in the recipe.",
+            )
+    labels = train.labels()
+    info = splits.info
+    in_range = (
+        labels is not None
+        and len(labels) > 0
+        and bool(labels.min() >= 0)
+        and bool(labels.max() < info.num_classes)
+    )
+    if labels is not None and in_range:
+        counts = torch.bincount(labels, minlength=info.num_classes).tolist()
+        info = dataclasses.replace(info, class_counts=tuple(counts))
+    return Views(train, val, test, info)
+
+
+def _cut(
+    view: SplitView, name: str, share: float, stratified: bool, seed: int
+) -> tuple[SplitView, SplitView]:
+    """Take a share of a split's samples away as a split of its own; at least one sample, if there are two."""
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    order = torch.randperm(len(view), generator=generator)
+    labels = view.labels() if stratified else None
+    if labels is not None:
+        order = _interleave_classes(order, labels)
+    count = min(max(round(share * len(view)), 1), len(view) - 1)
+    taken, kept = order[:count].sort().values, order[count:].sort().values
+    dataset, indices = view.dataset, view.indices
+    return SplitView(view.name, dataset, indices[kept]), SplitView(name, dataset, indices[taken])
+
+
+def _interleave_classes(order: Tensor, labels: Tensor) -> Tensor:
+    """Reorder so that any beginning of the order holds each class in about its share."""
+    shuffled = labels[order]
+    rank = torch.zeros(len(order), dtype=torch.float64)
+    for label in torch.unique(shuffled):
+        members = (shuffled == label).nonzero().flatten()
+        rank[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return order[rank.argsort(stable=True)]
+
+
+def find_bad_targets(view: SplitView, task: Task) -> list[BadSample]:
+    """Check every target of a split whose data is in memory."""
+    bad = []
+    for start in range(0, len(view), _CHUNK):
+        indices = list(range(start, min(start + _CHUNK, len(view))))
+        _, targets = view.batch(indices)
+        for position, reason in task.check(targets):
+            index = indices[position]
+            bad.append(BadSample(view.name, index, view.source_of(index), reason))
+    return bad
+
+
+def measure_statistics(view: SplitView, channels: int) -> ChannelStatistics:
+    """Mean and standard deviation of each channel over all pixels of a split's readable images.
+
+    Sums are kept in integers, so the result doesn't depend on the order of the images.
+    """
+    total = torch.zeros(channels, dtype=torch.int64)
+    squares = torch.zeros(channels, dtype=torch.int64)
+    count = 0
+    for start in range(0, len(view), _CHUNK):
+        indices = range(start, min(start + _CHUNK, len(view)))
+        if view.in_batches:
+            images = [view.batch(list(indices))[0]]
+        else:
+            samples = (view.sample(index) for index in indices)
+            images = [sample[0].unsqueeze(0) for sample in samples if not isinstance(sample, BadSample)]
+        for batch in images:
+            pixels = batch.as_subclass(Tensor).transpose(0, 1).flatten(1).to(torch.int64)
+            total += pixels.sum(1)
+            squares += (pixels * pixels).sum(1)
+            count += pixels.shape[1]
+    if not count:
+        raise DataError(f"No image of the {view.name} split can be read, so it cannot be measured.")
+    mean = total.double() / count
+    variance = squares.double() / count - mean * mean
+    std = variance.clamp(min=1e-6).sqrt()
+    return ChannelStatistics(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
