@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from imgfw import About, about
 from imgfw.contract.about import facts_about
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from imgfw import Callback
 from imgfw.contract.callback import EVENTS
 

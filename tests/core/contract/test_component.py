@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from pydantic import TypeAdapter, ValidationError
-
 import imgfw
+import pytest
 from imgfw.contract.component import ComponentSpec
+from pydantic import TypeAdapter, ValidationError
 
 
 def test_a_bare_name_is_a_component_without_settings() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torchvision import tv_tensors
-
 from imgfw import DatasetInfo, InMemory, MapDataset
+from torchvision import tv_tensors
 
 IMAGES = torch.arange(5 * 3 * 4 * 4, dtype=torch.uint8).reshape(5, 3, 4, 4)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from imgfw import Keys
 from imgfw.contract.random import mix
 
