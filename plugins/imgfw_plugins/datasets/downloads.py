@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def _download(url: str, target: Path, md5: str) -> None:
 
     logging.getLogger("imgfw").info("downloading %s", url)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     digest = hashlib.md5(usedforsecurity=False)
     try:
         with urlopen(url, timeout=_SECONDS_WITHOUT_AN_ANSWER) as response, partial.open("wb") as file:

@@ -1,0 +1,126 @@
+"""Detection with annotations in COCO's format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from imgfw import BadSampleError, DataError
+from imgfw_plugins.datasets import coco_detection
+from PIL import Image
+from torchvision import tv_tensors
+
+
+def box(image: int, category: int, bbox: list[float], **more) -> dict:
+    return {"id": 1, "image_id": image, "category_id": category, "bbox": bbox, "iscrowd": 0, **more}
+
+
+def write(folder: Path, boxes: list[dict], **changes) -> dict[str, Path]:
+    """Two pictures of 30x20 pixels with the ids 7 and 3, and two categories with a gap between their ids."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for name in ("seven.png", "three.png"):
+        Image.new("RGB", (30, 20)).save(images / name)
+    content = {
+        "images": [
+            {"id": 7, "file_name": "seven.png", "width": 30, "height": 20},
+            {"id": 3, "file_name": "three.png", "width": 30, "height": 20},
+        ],
+        "categories": [{"id": 18, "name": "dog"}, {"id": 2, "name": "cat"}],
+        "annotations": boxes,
+    }
+    (folder / "boxes.json").write_text(json.dumps({**content, **changes}))
+    return {"train_images": images, "train_annotations": folder / "boxes.json"}
+
+
+def test_boxes_become_xyxy_and_categories_class_indices(tmp_path):
+    splits = coco_detection(**write(tmp_path, [box(3, 18, [1, 2, 10, 5]), box(3, 2, [0, 0, 4, 4])]))
+    assert splits.info.classes == ("cat", "dog")
+    image, target = splits.train[1]
+    assert splits.train.name_of(1).endswith("three.png")
+    assert isinstance(target["boxes"], tv_tensors.BoundingBoxes)
+    assert target["boxes"].canvas_size == tuple(image.shape[1:]) == (20, 30)
+    assert target["boxes"].tolist() == [[1, 2, 11, 7], [0, 0, 4, 4]]
+    assert target["labels"].tolist() == [1, 0]
+
+
+def test_an_image_without_boxes_stays(tmp_path):
+    splits = coco_detection(**write(tmp_path, []))
+    target = splits.train[0][1]
+    assert target["boxes"].shape == (0, 4)
+    assert target["labels"].dtype == torch.int64
+
+
+def test_crowds_and_boxes_without_an_area_are_left_out(tmp_path):
+    boxes = [box(7, 2, [0, 0, 9, 9], iscrowd=1), box(7, 2, [5, 5, 0, 3]), box(7, 2, [1, 1, 2, 2])]
+    assert coco_detection(**write(tmp_path, boxes)).train[0][1]["boxes"].tolist() == [[1, 1, 3, 3]]
+
+
+def test_boxes_are_clipped_to_the_image(tmp_path):
+    settings = write(tmp_path, [box(7, 2, [-3, 10, 100, 100])])
+    assert coco_detection(**settings).train[0][1]["boxes"].tolist() == [[0, 10, 30, 20]]
+
+
+def test_a_box_outside_its_image_names_the_image(tmp_path):
+    train = coco_detection(**write(tmp_path, [box(7, 2, [31, 1, 5, 5])])).train
+    with pytest.raises(BadSampleError, match=r"seven\.png: has a box outside the image"):
+        train[0]
+
+
+def test_an_image_of_another_size_than_annotated_is_named(tmp_path):
+    settings = write(tmp_path, [])
+    Image.new("RGB", (20, 30)).save(settings["train_images"] / "seven.png")
+    with pytest.raises(BadSampleError, match=r"seven\.png: is 20x30 pixels, but its annotation says 30x20"):
+        coco_detection(**settings).train[0]
+
+
+def test_a_missing_image_is_named(tmp_path):
+    settings = write(tmp_path, [])
+    (settings["train_images"] / "three.png").unlink()
+    with pytest.raises(DataError, match=r"boxes\.json names .*three\.png, which does not exist"):
+        coco_detection(**settings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": None},
+        {"images": []},
+        {"categories": [{"id": 1}]},
+        {"annotations": [box(99, 2, [0, 0, 1, 1])]},
+        {"annotations": [box(7, 99, [0, 0, 1, 1])]},
+        {"annotations": [box(7, 2, [0, 0, 1])]},
+        {"annotations": [box(7, 2, [0, 0, float("nan"), 1])]},
+    ],
+)
+def test_annotations_in_another_format_are_named(tmp_path, changes):
+    with pytest.raises(DataError, match=r"boxes\.json"):
+        coco_detection(**write(tmp_path, [], **changes))
+
+
+@pytest.mark.parametrize("content", [None, "no json"])
+def test_annotations_that_are_missing_or_no_json_are_named(tmp_path, content):
+    settings = write(tmp_path, [])
+    settings["train_annotations"].unlink()
+    if content is not None:
+        settings["train_annotations"].write_text(content)
+    with pytest.raises(DataError, match=r"boxes\.json cannot be read as JSON"):
+        coco_detection(**settings)
+
+
+def test_other_splits_have_the_same_categories(tmp_path):
+    train = write(tmp_path / "train", [])
+    val = write(tmp_path / "val", [], categories=[{"id": 2, "name": "cat"}])
+    others = {"val_images": val["train_images"], "val_annotations": val["train_annotations"]}
+    with pytest.raises(DataError, match="other categories"):
+        coco_detection(**train, **others)
+    same = {"test_images": train["train_images"], "test_annotations": train["train_annotations"]}
+    splits = coco_detection(**train, **same)
+    assert (len(splits.test), splits.val) == (2, None)
+
+
+def test_images_without_annotations_are_a_mistake_in_the_recipe(tmp_path):
+    with pytest.raises(ValueError, match="val_images and val_annotations belong together"):
+        coco_detection(**write(tmp_path, []), val_images=tmp_path)
