@@ -88,7 +88,8 @@ def test_detection_targets_are_boxes_in_the_picture_with_labels():
 
 
 def test_no_shape_hides_most_of_another():
-    for _, target in (few("detection", max_shapes=6).train[i] for i in range(60)):
+    crowded = few("detection", max_shapes=6).train
+    for _, target in (crowded[i] for i in range(60)):
         boxes = target["boxes"].as_subclass(torch.Tensor)
         left, right = boxes[:, None], boxes[None]
         sides = torch.minimum(left[..., 2:], right[..., 2:]) - torch.maximum(left[..., :2], right[..., :2])
