@@ -70,15 +70,23 @@ class Catalog:
         return list(self._declarations.values())
 
     def add_file(self, word: str, file: Path) -> Plugin:
-        """Add a local file as a plugin; its name is the word that named it.
+        """Add a local file as a plugin; its name is the file's, without folders.
+
+        Args:
+            word: what named it, for messages.
+            file: where it is.
 
         Raises:
-            PluginError: the file is missing or broken.
+            PluginError: the file is missing or broken, or another of the same name was added before.
         """
         if not file.is_file():
             raise PluginError(f"There is no plugin file {file}.")
-        self._declarations[word] = Declaration(word, file=file.resolve())
-        plugin = self._load(word)
+        added = self._declarations.setdefault(file.name, Declaration(file.name, file=file.resolve()))
+        if added.file != file.resolve():
+            raise PluginError(
+                f"Two plugin files are called {file.name}: {added.file} and {file}.", "Rename one."
+            )
+        plugin = self._load(file.name)
         if plugin.status == "broken":
             raise PluginError(f"The plugin {word} is broken: {plugin.reason}.")
         return plugin

@@ -20,7 +20,7 @@ class Declaration:
     """A plugin as its distribution declares it, nothing imported.
 
     Attributes:
-        name: the distribution's name, normalised; a local file's path as written.
+        name: the distribution's name, normalised; a local file's name.
         version: the distribution's version; empty for a local file.
         modules: what to import: modules, or `module:attribute`.
         file: the local file, for a plugin that is one.
@@ -68,13 +68,11 @@ def _entry_point_files(folder: Path) -> Iterator[Path]:
     except OSError:
         return
     for entry in entries:
-        file = entry / "entry_points.txt"
-        if file.is_file():
-            yield file
+        yield entry / "entry_points.txt"
 
 
 def _read_declaration(file: Path) -> Declaration | None:
-    """Read one distribution's file; None when it declares nothing for imgfw."""
+    """Read one distribution's file; None when there is none, or it declares nothing for imgfw."""
     try:
         content = file.read_bytes()
     except OSError:
@@ -82,7 +80,7 @@ def _read_declaration(file: Path) -> Declaration | None:
     if b"[" + GROUP.encode() + b"]" not in content.replace(b" ", b""):
         return None
     name, _, version = file.parent.stem.partition("-")
-    declaration = Declaration(normalize(name), version.partition("-py")[0])
+    declaration = Declaration(normalize(name), version.partition("-py")[0] or _version_in(file.parent))
     parser = CaseSensitiveConfigParser(delimiters=("=",))
     try:
         parser.read_string(content.decode("utf-8"))
@@ -94,6 +92,16 @@ def _read_declaration(file: Path) -> Declaration | None:
     except Exception as error:  # one malformed file must not hide the other plugins
         declaration.error = f"its entry_points.txt cannot be read: {' '.join(str(error).split())}"
     return declaration
+
+
+def _version_in(folder: Path) -> str:
+    """The version of an `.egg-info` whose name holds none, as a checkout of a plugin may have."""
+    try:
+        text = (folder / "PKG-INFO").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _target(entry: EntryPoint) -> str:

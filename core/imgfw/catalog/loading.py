@@ -30,7 +30,7 @@ class Plugin:
     """A plugin after the attempt to load it.
 
     Attributes:
-        name: its distribution's name, or the path of a local file as written.
+        name: its distribution's name, or the name of a local file.
         version: its distribution's version.
         status: `ok`, `slow`, `broken` or `disabled`.
         reason: why it is not `ok`.
@@ -84,9 +84,6 @@ def _import_parts(declaration: Declaration) -> list[Any]:
 
 def _import_file(file: Path) -> ModuleType:
     name = f"imgfw_local_{file.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
-        return loaded
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"{file} is not a Python file")
@@ -135,6 +132,8 @@ def _explain(error: BaseException, declaration: Declaration) -> str:
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({error.code!r}) when it is imported"
     text = " ".join(str(error).split())
+    if isinstance(error, pluggy.PluginValidationError) and "can not be found in the hookspec" in text:
+        return f"its hook {text.split(' for hook ', 1)[1].split()[0]} has parameters; hooks are given none"
     if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in text:
         unknown = text.split("unknown hook ", 1)[1].split()[0].strip("'\"")
         known = ", ".join(kind.hook for kind in KINDS.values())
