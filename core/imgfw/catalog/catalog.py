@@ -111,8 +111,9 @@ class Catalog:
                 f"The plugin {wanted.name} is not installed.", f"Run: pip install '{requirement}'"
             )
         if not wanted.specifier.contains(declaration.version, prereleases=True):
+            version = declaration.version or "unknown"
             raise PluginError(
-                f"The plugin {wanted.name} is installed as {declaration.version}, not {wanted.specifier}.",
+                f"The plugin {wanted.name} is installed in version {version}, not {wanted.specifier}.",
                 f"Run: pip install '{requirement}'",
             )
         plugin = self._load(declaration.name)
@@ -158,7 +159,7 @@ class Catalog:
         if owners:
             choices = " or ".join(f'"{provider.qualified}"' for provider in owners)
             raise NoSuchComponentError(
-                f'Several plugins provide the {KINDS[kind].singular} "{name}".', f"Write {choices}."
+                f'several plugins provide the {KINDS[kind].singular} "{name}".', f"Write {choices}."
             )
         raise NoSuchComponentError(f'there is no {KINDS[kind].singular} "{name}".', self._hint(kind, name))
 
@@ -170,7 +171,7 @@ class Catalog:
             raise NoSuchComponentError(f'"{name}" is from the plugin {owner}, which is not installed.', hint)
         plugin = self._load(declared)
         if plugin.status in ("broken", "disabled"):
-            raise NoSuchComponentError(f"The plugin {declared} is {plugin.status}: {plugin.reason}.")
+            raise NoSuchComponentError(f"the plugin {declared} is {plugin.status}: {plugin.reason}.")
         provider = _named(plugin.providers.get(kind, ()), bare)
         if provider is None:
             names = [item.name for item in plugin.providers.get(kind, ())]
@@ -183,12 +184,22 @@ class Catalog:
         hint = did_you_mean(name, (provider.name for provider in self.providers(kind)))
         for other, label in ((k, KINDS[k].singular) for k in KINDS if k != kind):
             if any(provider.name == name for provider in self.providers(other)):
-                hint = f'"{name}" is a {label}. {hint}'.strip()
+                article = "an" if label[0] in "aeiou" else "a"
+                hint = f"It is the name of {article} {label}. {hint}".strip()
         for plugin in self._loaded.values():
             if plugin.status == "broken":
                 note = f"(The plugin {plugin.name} is broken and may provide it: imgfw list-plugins.)"
                 hint = f"{hint} {note}".strip()
         return hint or f"See: imgfw list {kind}"
+
+    def rivals(self, provider: Provider) -> list[Provider]:
+        """The providers of the same name in other plugins that were loaded already."""
+        return [
+            other
+            for plugin in self._loaded.values()
+            if plugin.name != provider.plugin
+            and (other := _named(plugin.providers.get(provider.kind.name, ()), provider.name)) is not None
+        ]
 
     def providers(self, kind: str) -> Iterator[Provider]:
         """Every provider of a kind, plugin by plugin."""

@@ -62,8 +62,8 @@ BROKEN = {
         "imgfw_models must return a list of providers, not 'resnet'",
     ),
     "raises midway": (
-        "def net(info):\n    pass\n@hookimpl\ndef imgfw_models():\n    yield net\n    raise KeyError('weights')",
-        "KeyError: 'weights' (bad.py, line 8)",
+        "def net(info): ...\n@hookimpl\ndef imgfw_models():\n    yield net\n    raise KeyError('weights')",
+        "KeyError: 'weights' (bad.py, line 7)",
     ),
     "asks a hook for what there is not": (
         "@hookimpl\ndef imgfw_models(config):\n    return []",
