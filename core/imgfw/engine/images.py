@@ -57,8 +57,9 @@ def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS
         raise ValueError(f"channels is {channels}, should be 1 (grey) or 3 (RGB)")
     with _opened(path, max_pixels) as image:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        pixels = np.array(_flatten(upright, path).convert(_CHANNEL_MODES[channels]))
+        ImageOps.exif_transpose(image, in_place=True)
+        flat, mode = _flatten(image, path), _CHANNEL_MODES[channels]
+        pixels = np.array(flat if flat.mode == mode else flat.convert(mode))
     # The bytes stay interleaved in memory, as decoded: resizing takes half the time of separate planes.
     return tv_tensors.Image(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
 
