@@ -1,0 +1,64 @@
+"""`imgfw predict`: apply the best model of a run to images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from imgfw.cli.failures import complain
+from imgfw.cli.invocation import Invocation
+from imgfw.cli.options import FILE, json_option, run_argument
+from imgfw.cli.output import print_json
+
+_BATCH = 32
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+
+
+@click.command()
+@run_argument
+@click.argument("images", nargs=-1, required=True, type=FILE)
+@click.option("--output", type=FILE, metavar="DIR", help="Where to write what is an image itself, as masks.")
+@json_option
+@click.pass_obj
+def predict(
+    invocation: Invocation, run_folder: Path, images: tuple[Path, ...], output: Path | None, as_json: bool
+) -> None:
+    """Apply the best model of RUN to IMAGES. These are files, or folders of them."""
+    files = list(dict.fromkeys(file for image in images for file in _find_images(image)))
+    from imgfw.cli.predictions import PredictionFiles, text_of
+    from imgfw.engine import predictor
+
+    model = predictor.load(run_folder, catalog=invocation.catalog)
+    prediction_files = PredictionFiles(output)
+    for start in range(0, len(files), _BATCH):
+        batch = files[start : start + _BATCH]
+        for file, record in zip(batch, model.predict(batch), strict=True):
+            plain = prediction_files.write(file, record)
+            if as_json:
+                print_json({"file": str(file), **plain}, indent=None)
+            else:
+                click.echo(f"{file}: {text_of(plain)}")
+    if output is not None and not prediction_files.written:
+        complain("note", "these predictions are text only; nothing was written to --output")
+
+
+def _find_images(path: Path) -> Iterator[Path]:
+    """A file itself, or every image file below a folder.
+
+    Raises:
+        UsageError: there is no such file or folder.
+        DataError: the folder holds no image.
+    """
+    from imgfw.contract.errors import DataError, UsageError
+
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise UsageError(f"There is no image or folder {path}.", "Check the path; ~ and * are the shell's.")
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    if not found:
+        raise DataError(f"The folder {path} holds no image.", f"Looked for files in {', '.join(_SUFFIXES)}.")
+    yield from found
