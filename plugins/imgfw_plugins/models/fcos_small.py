@@ -38,9 +38,9 @@ def fcos_resnet18_fpn(
 ) -> nn.Module:
     """An FCOS object detector on a ResNet-18 with a feature pyramid, for images of about 64 to 128 pixels.
 
-    torchvision's FCOS (Tian et al. 2019, arXiv:1904.01355) with its scale ranges halved, so that the levels at
-    strides 8, 16, 32 and 64 take objects up to about 32, 64, 128 pixels, and above. It learns from scratch:
-    all batch norms train, unless the backbone is pretrained.
+    torchvision's FCOS (Tian et al. 2019, arXiv:1904.01355) with its scale ranges halved, so that the levels
+    at strides 8, 16, 32 and 64 take objects up to about 32, 64, 128 pixels, and above. It learns from
+    scratch: all batch norms train, unless the backbone is pretrained.
 
     Args:
         info: what is known of the data.

@@ -41,20 +41,16 @@ def pretrained_setting(
     """The setting that says which weights to start from.
 
     Args:
-        names: names of the weights that torchvision publishes; empty: only a file or nothing.
+        names: names of the weights that torchvision publishes.
         name: of the setting.
         doc: what the weights are.
     """
-    if not names:
-        return Setting(
-            name, Literal[False] | Path, False, f"{doc}: a .safetensors, .pth or .pt file, or false."
-        )
     listed = ", ".join(f'"{each}"' for each in names)
     return Setting(
         name,
         bool | Literal[tuple(names)] | Path,
         False,
-        f"{doc}: true (torchvision's default), {listed}, or a .safetensors, .pth or .pt file; false for none.",
+        f"{doc}: true for the default, {listed}, or a .safetensors, .pth or .pt file; false for none.",
     )
 
 

@@ -16,7 +16,8 @@ def adapt_kernels(weight: Tensor, channels: int) -> Tensor:
     """Turn RGB kernels `[out, 3, h, w]` into kernels for another number of channels.
 
     For one channel the kernels are summed, which answers to a grey image as the original does to the same
-    grey in all three. For others they are repeated and scaled by 3 / channels, which keeps the response's size.
+    grey in all three. For others they are repeated and scaled by 3 / channels, which keeps the response's
+    size.
     """
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)

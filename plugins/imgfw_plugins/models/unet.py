@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 from imgfw import Ge, Interval, about
@@ -48,7 +49,7 @@ def _network(channels: int, num_classes: int, widths: list[int]) -> nn.Module:
     class UNet(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            pairs = list(zip(widths, widths[1:], strict=False))
+            pairs = list(pairwise(widths))
             self.stem = _double_convolution(channels, widths[0])
             self.down = nn.ModuleList(
                 nn.Sequential(nn.MaxPool2d(2), _double_convolution(fine, coarse)) for fine, coarse in pairs

@@ -81,7 +81,7 @@ def _read_torch_file(path: Path) -> Any:
     except UnpicklingError as error:
         raise DataError(
             f"{path} holds Python objects besides tensors, which could run code, so it is not loaded.",
-            'Where you trust it, convert it: safetensors.torch.save_file(model.state_dict(), "weights.safetensors").',
+            "Where you trust it, load it in Python and save its tensors with safetensors.torch.save_file.",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is no readable PyTorch file: {error}.") from error
