@@ -1,0 +1,268 @@
+"""Crops: central, random, and random with a new size."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from imgfw import Transform, about
+
+from imgfw_plugins.transforms.ranges import (
+    Fill,
+    Margins,
+    PaddingMode,
+    Size,
+    check_padding_mode,
+    fill_for,
+    height_and_width,
+    left_top_right_bottom,
+    ordered,
+)
+from imgfw_plugins.transforms.samples import Row, fill_of, move
+from imgfw_plugins.transforms.sizing import Interpolation, padded
+
+if TYPE_CHECKING:
+    from imgfw import DatasetInfo, Keys
+    from torch import Tensor
+
+CANDIDATES = 10
+
+
+def _wanted_size(size: Any, settings: Any) -> tuple[int, int]:
+    return height_and_width(settings.size)
+
+
+@about(example={"size": 32}, output_size=_wanted_size)
+class CenterCrop(Transform):
+    """Cut out the centre; an image smaller than the crop is padded.
+
+    Args:
+        size: side of the square in pixels, or `[height, width]`.
+        fill: value of padded pixels, one number or one a channel; in a mask they become the ignore index.
+
+    Raises:
+        ValueError: for a fill that cannot be.
+    """
+
+    def __init__(self, info: DatasetInfo, *, size: Size, fill: Fill = 0.0) -> None:
+        self.size = height_and_width(size)
+        self.fill = fill_for(info, fill)
+        self.ignore_index = info.ignore_index
+
+    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return self._cropped(image, target)
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return self._cropped(images, targets)
+
+    def _cropped(self, image: Tensor, target: Any) -> tuple[Tensor, Any]:
+        from torchvision.transforms.v2 import functional as F
+
+        height, width = self.size
+        down, across = max(height - image.shape[-2], 0), max(width - image.shape[-1], 0)
+        margins = (across // 2, down // 2, (across + 1) // 2, (down + 1) // 2)
+        top = round((image.shape[-2] + down - height) / 2)
+        left = round((image.shape[-1] + across - width) / 2)
+
+        def crop(part: Any) -> Any:
+            roomy = padded(part, margins, fill_of(part, self.fill, self.ignore_index))
+            return F.crop(roomy, top, left, height, width)
+
+        return move(crop, image, target)
+
+
+@about(example={"size": 32, "padding": 4}, output_size=_wanted_size)
+class RandomCrop(Transform):
+    """Cut out a random part of a given size, after padding if wanted.
+
+    Args:
+        size: side of the square in pixels, or `[height, width]`.
+        padding: pixels to add before: on every side, `[left and right, top and bottom]`, or
+            `[left, top, right, bottom]`.
+        pad_if_needed: pad images that are smaller than the crop, instead of refusing them.
+        fill: value of padded pixels, one number or one a channel; in a mask they become the ignore index.
+        padding_mode: `constant` uses `fill`; `edge` repeats the border; `reflect` and `symmetric` mirror the
+            image without and with its border, masks alike.
+
+    Raises:
+        ValueError: for a fill that cannot be, or a mode that boxes don't allow.
+        DataError: for an image smaller than the crop.
+    """
+
+    def __init__(
+        self,
+        info: DatasetInfo,
+        *,
+        size: Size,
+        padding: Margins = 0,
+        pad_if_needed: bool = False,
+        fill: Fill = 0.0,
+        padding_mode: PaddingMode = "constant",
+    ) -> None:
+        check_padding_mode(info, padding_mode)
+        self.size = height_and_width(size)
+        self.padding = left_top_right_bottom(padding)
+        self.pad_if_needed = pad_if_needed
+        self.fill = fill_for(info, fill)
+        self.padding_mode = padding_mode
+        self.ignore_index = info.ignore_index
+
+    def draw(self, keys: Keys) -> Row:
+        return {"top": keys.uniform(), "left": keys.uniform()}
+
+    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
+        from torchvision.transforms.v2 import functional as F
+
+        margins = self._margins(image.shape[-2], image.shape[-1])
+        top, left = (int(offset) for offset in self._offsets(image, margins, parameters))
+        return move(lambda part: F.crop(self._padded(part, margins), top, left, *self.size), image, target)
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        margins = self._margins(images.shape[-2], images.shape[-1])
+        top, left = self._offsets(images, margins, parameters)
+        return move(lambda part: windows(self._padded(part, margins), top, left, self.size), images, targets)
+
+    def _margins(self, height: int, width: int) -> tuple[int, int, int, int]:
+        left, top, right, bottom = self.padding
+        missing_height = max(self.size[0] - (height + top + bottom), 0)
+        missing_width = max(self.size[1] - (width + left + right), 0)
+        if (missing_height or missing_width) and not self.pad_if_needed:
+            from imgfw import DataError
+
+            raise DataError(
+                f"random_crop cuts {self.size[0]} x {self.size[1]} pixels (height x width), but an image has"
+                f" {height + top + bottom} x {width + left + right} with its padding.",
+                'Set "pad_if_needed": true, or put a resize before it.',
+            )
+        return left + missing_width, top + missing_height, right + missing_width, bottom + missing_height
+
+    def _offsets(
+        self, image: Tensor, margins: tuple[int, int, int, int], parameters: Row
+    ) -> tuple[Tensor, Tensor]:
+        left, top, right, bottom = margins
+        rows = image.shape[-2] + top + bottom - self.size[0] + 1
+        columns = image.shape[-1] + left + right - self.size[1] + 1
+        return (parameters["top"] * rows).long(), (parameters["left"] * columns).long()
+
+    def _padded(self, part: Any, margins: tuple[int, int, int, int]) -> Any:
+        return padded(part, margins, fill_of(part, self.fill, self.ignore_index), self.padding_mode)
+
+
+def windows(part: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut a window of one size out of every sample of a batch, each at its own place.
+
+    All windows are a view of the batch (`unfold`), so one indexing copies each sample's own; it is 6 times as
+    fast as indexing pixels and 2 times as fast as a loop of slices, at 512 images of 32 pixels.
+
+    Args:
+        part: images `[B, C, H, W]` or masks `[B, H, W]`.
+        top, left: int64 `[B]`, the windows' first row and column.
+        size: the windows' height and width.
+    """
+    import torch
+    from torchvision import tv_tensors
+
+    plain = part.as_subclass(torch.Tensor)
+    views = plain.unfold(-2, size[0], 1).unfold(-2, size[1], 1)
+    samples = torch.arange(len(plain), device=plain.device)
+    top, left = top.to(plain.device), left.to(plain.device)
+    if isinstance(part, tv_tensors.Mask):
+        return tv_tensors.wrap(views[samples, top, left], like=part)
+    return views[samples, :, top, left]
+
+
+@about(example={"size": 32}, output_size=_wanted_size)
+class RandomResizedCrop(Transform):
+    """Cut out a part of random area and proportions, and resize it.
+
+    As in Szegedy et al., "Going deeper with convolutions" (CVPR 2015). When none of ten drawn shapes fits
+    into the image, the largest central crop within `ratio` is taken.
+
+    Args:
+        size: side of the resulting square in pixels, or `[height, width]`.
+        scale: range of the cut area, as a share of the image's.
+        ratio: range of the cut part's width over its height.
+        interpolation: how the image is resampled; masks always with `nearest`.
+        antialias: smooth while making images smaller.
+
+    Raises:
+        ValueError: for a range that cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Size,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: Interpolation = "bilinear",
+        antialias: bool = True,
+    ) -> None:
+        self.size = height_and_width(size)
+        self.scale = area_range(scale)
+        self.ratio = ratio_range(ratio)
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def draw(self, keys: Keys) -> Row:
+        return {
+            "area": keys.uniform(*self.scale, count=CANDIDATES),
+            "log_ratio": keys.uniform(*map(math.log, self.ratio), count=CANDIDATES),
+            "top": keys.uniform(),
+            "left": keys.uniform(),
+        }
+
+    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms.v2 import functional as F
+
+        top, left, height, width = self._window(image.shape[-2], image.shape[-1], parameters)
+        mode = InterpolationMode(self.interpolation)
+        return move(
+            lambda part: F.resized_crop(
+                part, top, left, height, width, list(self.size), interpolation=mode, antialias=self.antialias
+            ),
+            image,
+            target,
+        )
+
+    def _window(self, height: int, width: int, parameters: Row) -> tuple[int, int, int, int]:
+        for share, log_ratio in zip(
+            parameters["area"].tolist(), parameters["log_ratio"].tolist(), strict=True
+        ):
+            area, ratio = share * height * width, math.exp(log_ratio)
+            rows, columns = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+            if 0 < rows <= height and 0 < columns <= width:
+                top = int(parameters["top"] * (height - rows + 1))
+                return top, int(parameters["left"] * (width - columns + 1)), rows, columns
+        return self._central_window(height, width)
+
+    def _central_window(self, height: int, width: int) -> tuple[int, int, int, int]:
+        ratio = min(max(width / height, self.ratio[0]), self.ratio[1])
+        rows = max(min(height, round(width / ratio)), 1)
+        columns = max(min(width, round(height * ratio)), 1)
+        return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def area_range(scale: tuple[float, float]) -> tuple[float, float]:
+    """A range of shares of an image's area.
+
+    Raises:
+        ValueError: unless 0 < min <= max <= 1.
+    """
+    if scale[0] <= 0 or scale[1] > 1:
+        raise ValueError(
+            f"scale is from {scale[0]:g} to {scale[1]:g}; shares of the area are above 0 and at most 1"
+        )
+    return ordered("scale", scale)
+
+
+def ratio_range(ratio: tuple[float, float]) -> tuple[float, float]:
+    """A range of proportions.
+
+    Raises:
+        ValueError: unless 0 < min <= max.
+    """
+    if ratio[0] <= 0:
+        raise ValueError(f"ratio starts at {ratio[0]:g}, but proportions are above 0")
+    return ordered("ratio", ratio)
