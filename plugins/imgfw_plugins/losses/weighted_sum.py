@@ -47,7 +47,7 @@ class WeightedSum:
 def _name(criterion: Any) -> str:
     """A criterion's own name, in snake case."""
     name = getattr(criterion, "__name__", type(criterion).__name__)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _unique(names: list[str]) -> list[str]:
