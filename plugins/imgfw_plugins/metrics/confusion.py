@@ -6,6 +6,7 @@ The matrix is a sum of integer counts, so it doesn't matter in what batches or p
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,13 +24,23 @@ def from_confusion(
         num_classes: K.
         ignore_index: the target that counts for nothing.
     """
+    metric = _score_type()(num_classes, ignore_index=ignore_index, validate_args=False)
+    metric.score = score
+    return metric
+
+
+@cache
+def _score_type() -> type[Metric]:
+    """The class of all such metrics, one so that their states can be merged."""
     from torchmetrics.classification import MulticlassConfusionMatrix
 
-    class FromConfusion(MulticlassConfusionMatrix):
-        def compute(self) -> Tensor:
-            return score(self.confmat.float())
+    class ConfusionScore(MulticlassConfusionMatrix):
+        score: Callable[[Tensor], Tensor]
 
-    return FromConfusion(num_classes, ignore_index=ignore_index, validate_args=False)
+        def compute(self) -> Tensor:
+            return self.score(self.confmat.float())
+
+    return ConfusionScore
 
 
 def mean_where(present: Tensor, numerators: Tensor, denominators: Tensor) -> Tensor:
