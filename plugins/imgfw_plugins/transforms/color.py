@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imgfw import DatasetInfo, Keys
     from torch import Tensor
 
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+BRIGHTNESS, CONTRAST, SATURATION = range(3)
 LUMA = (0.2989, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
 
@@ -64,25 +64,31 @@ class ColorJitter(PixelTransform):
 
         return {
             "factors": torch.stack([keys.uniform(*span) for span in self.factors], dim=1),
+            "order": keys.uniform(count=3).argsort(dim=1),
             "hue": keys.uniform(*self.hue),
-            "order": keys.uniform(count=4).argsort(dim=1),
+            "hue_place": keys.integers(4),
         }
 
     def change(self, images: Tensor, parameters: Row) -> Tensor:
+        """Each sample's hue comes before the first, second or third of the others, or last. So the others are
+        done twice, before hue where it comes later and after it where it came first: no step waits for the
+        device to tell which samples it concerns."""
         from torch import float32
 
         white = brightest(images)
-        whole_levels = not images.is_floating_point()
+        order, factors, hue_place = (
+            parameters[name].to(images.device) for name in ("order", "factors", "hue_place")
+        )
         has_hue = self.hue != (0.0, 0.0) and images.shape[1] == 3
-        factors = parameters["factors"].to(images.device)
         work = images.to(float32)
-        for operation in parameters["order"].unbind(1):
-            work = _blended(work, operation.to(images.device), factors, white, whole_levels)
-            rows = (operation == HUE).nonzero().squeeze(1)
-            if has_hue and len(rows):
-                shifted = with_hue_shifted(work[rows.to(images.device)], parameters["hue"][rows])
-                shifted = shifted.round_() if whole_levels else shifted
-                work.index_copy_(0, rows.to(images.device), shifted)
+        for step in range(3):
+            earlier = step < hue_place if has_hue else hue_place >= 0
+            work = _blended(work, order[:, step], factors, earlier, white)
+        if has_hue:
+            work = with_hue_shifted(work, parameters["hue"])
+            work = work.round_() if white == 255 else work
+            for step in range(3):
+                work = _blended(work, order[:, step], factors, step >= hue_place, white)
         return work.to(images.dtype)
 
 
@@ -113,21 +119,29 @@ def grey(images: Tensor) -> Tensor:
     return red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
 
 
-def _blended(images: Tensor, operation: Tensor, factors: Tensor, white: float, whole_levels: bool) -> Tensor:
-    """Do each sample's operation, if it is one that moves away from a reference by a factor: brightness from
-    black, contrast from the mean grey, saturation from each pixel's grey. Hue is left for later."""
+def _blended(images: Tensor, operation: Tensor, factors: Tensor, concerned: Tensor, white: float) -> Tensor:
+    """Move each sample away from a reference by a factor: brightness from black, contrast from the mean grey,
+    saturation from each pixel's grey; in whole levels where white is 255, as on uint8 images.
+
+    Args:
+        images: float `[B, C, H, W]`.
+        operation: int64 `[B]`, which of the three.
+        factors: `[B, 3]`, a factor for each of the three.
+        concerned: bool `[B]`; the other samples are kept as they are.
+        white: the value of white.
+    """
     import torch
 
+    if images.device.type == "cpu" and not concerned.any():
+        return images  # asking another device would mean waiting for it
     luma = grey(images)
-    luma = luma.floor() if whole_levels else luma
-    saturates = per_image(operation == SATURATION, images)
-    contrasts = per_image(operation == CONTRAST, images)
+    luma = luma.floor() if white == 255 else luma
+    contrasts, saturates = (per_image(operation == which, images) for which in (CONTRAST, SATURATION))
     reference = torch.where(saturates, luma, luma.mean((1, 2, 3), keepdim=True) * contrasts)
-    own = factors.gather(1, operation.clamp(max=SATURATION).unsqueeze(1)).squeeze(1)
-    keeps = (operation == HUE) | ((operation == SATURATION) & (images.shape[1] == 1))
-    factor = per_image(torch.where(keeps, 1.0, own), images)
+    own = factors.gather(1, operation.unsqueeze(1)).squeeze(1)
+    factor = per_image(torch.where(concerned, own, 1.0), images)
     blended = (images * factor).add_(reference * (1 - factor)).clamp_(0, white)
-    return blended.floor_() if whole_levels else blended
+    return blended.floor_() if white == 255 else blended
 
 
 def with_hue_shifted(images: Tensor, shift: Tensor) -> Tensor:

@@ -14,9 +14,11 @@ def _jitter(info) -> ColorJitter:
     return ColorJitter(info, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5)
 
 
-def _jittered_by_torchvision(image, factors, hue, order):
-    for operation in order.tolist():
-        image = ADJUST[operation](image, float(hue if operation == 3 else factors[operation]))
+def _jittered_by_torchvision(image, row):
+    order = row["order"].tolist()
+    order.insert(int(row["hue_place"]), 3)
+    for operation in order:
+        image = ADJUST[operation](image, float(row["hue"] if operation == 3 else row["factors"][operation]))
     return image
 
 
@@ -31,8 +33,8 @@ def test_color_jitter_does_what_torchvision_does_in_the_drawn_order(kind, keys, 
         parameters = {**parameters, "factors": neutral, "hue": parameters["hue"] * (rows % 4 == 3)}
     changed, _ = jitter.apply_batch(batch, torch.zeros(32), parameters)
     for number, image in enumerate(batch):
-        row = [parameters[name][number] for name in ("factors", "hue", "order")]
-        difference = (_jittered_by_torchvision(image, *row).int() - changed[number].int()).abs().float()
+        row = {name: values[number] for name, values in parameters.items()}
+        difference = (_jittered_by_torchvision(image, row).int() - changed[number].int()).abs().float()
         assert difference.mean() < 0.6 and difference.quantile(0.99) <= 3
 
 
@@ -41,13 +43,24 @@ def test_color_jitter_of_float_images_is_torchvisions_to_rounding(keys, images, 
     parameters = jitter.draw(keys(16))
     changed, _ = jitter.apply_batch(batch, torch.zeros(16), parameters)
     for number, image in enumerate(batch):
-        row = [parameters[name][number] for name in ("factors", "hue", "order")]
-        torch.testing.assert_close(changed[number], _jittered_by_torchvision(image, *row), atol=1e-4, rtol=0)
+        row = {name: values[number] for name, values in parameters.items()}
+        torch.testing.assert_close(changed[number], _jittered_by_torchvision(image, row), atol=1e-4, rtol=0)
 
 
 def test_every_order_of_the_four_operations_is_drawn(keys, info):
-    orders = _jitter(info).draw(keys(2000))["order"]
+    drawn = _jitter(info).draw(keys(2000))
+    orders = torch.cat([drawn["order"], drawn["hue_place"].unsqueeze(1)], dim=1)
     assert len({tuple(order) for order in orders.tolist()}) == 24
+
+
+def test_without_hue_every_other_operation_is_still_done(keys, images, info):
+    batch, jitter = images(16), ColorJitter(info, brightness=0.5, contrast=0.5, saturation=0.5)
+    parameters = jitter.draw(keys(16))
+    changed, _ = jitter.apply_batch(batch, torch.zeros(16), parameters)
+    for number, image in enumerate(batch):
+        row = {name: values[number] for name, values in parameters.items()}
+        difference = _jittered_by_torchvision(image, row).int() - changed[number].int()
+        assert difference.abs().max() <= 3
 
 
 def test_factors_lie_around_one_and_are_never_negative(keys, info):
