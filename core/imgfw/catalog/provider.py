@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from imgfw.catalog.suggest import did_you_mean
 from imgfw.contract.about import About, facts_about
 from imgfw.contract.errors import PluginError, Problem
 from imgfw.contract.kinds import KINDS, Kind
@@ -123,11 +122,15 @@ class Provider:
         """
         from pydantic import ValidationError
 
+        from imgfw.catalog.problems import problems_of
+
+        schema = self.settings_model
         try:
-            return self.settings_model.model_validate_json(json.dumps(settings)), []
+            return schema.model_validate_json(json.dumps(settings)), []
         except ValidationError as error:
-            known = {(): (*self.setting_names, *self.kind.reserved)}
-            return None, problems_of(error, settings, path, known, self.qualified)
+            hint = f"See: imgfw describe {self.kind.name} {self.name}"
+            reserved = self.kind.reserved
+            return None, problems_of(error, settings, path, schema, reserved, self.qualified, hint)
 
 
 def make_provider(kind_name: str, factory: Any, plugin: str) -> Provider:
@@ -170,73 +173,3 @@ def _check_signature(provider: Provider) -> None:
             raise PluginError(f"{where} has a setting {name!r}, a name that imgfw keeps for itself")
         elif parameter.annotation is inspect.Parameter.empty:
             raise PluginError(f"{where} has a setting {name!r} without a type annotation")
-
-
-KnownKeys = Mapping[tuple[str | int, ...], typing.Iterable[str]]
-
-
-def problems_of(error: Any, value: Any, path: str, known: KnownKeys, provider: str = "") -> list[Problem]:
-    """Turn pydantic's errors into problems, one a place, with the branches of a union put together.
-
-    Args:
-        error: a `pydantic.ValidationError`.
-        value: the data that was validated.
-        path: where that data stands in the recipe.
-        known: the keys there are, by the location of the object that has them, to suggest from.
-        provider: the component concerned, if any.
-    """
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for item in error.errors(include_url=False):
-        grouped.setdefault(join_path(path, _real_location(item["loc"], value)), []).append(item)
-    return [_problem(where, items, known, provider) for where, items in grouped.items()]
-
-
-def _problem(where: str, items: list[dict[str, Any]], known: KnownKeys, provider: str) -> Problem:
-    first = items[0]
-    if first["type"] == "extra_forbidden":
-        *parents, key = first["loc"]
-        names = sorted(known.get(tuple(parents), ()))
-        hint = did_you_mean(str(key), names) or (f"Known: {', '.join(names)}." if names else "")
-        return Problem(where, "unknown setting.", hint, provider)
-    if first["type"] == "missing":
-        return Problem(where, "is required.", "", provider)
-    messages = list(dict.fromkeys(_wording(item) for item in items))
-    return Problem(where, f"{' or '.join(messages)}, not {_shown(first['input'])}.", "", provider)
-
-
-def _wording(item: Mapping[str, Any]) -> str:
-    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _real_location(location: tuple[Any, ...], value: Any) -> list[str | int]:
-    """Drop the union branches from a location: keep the steps that lead somewhere in the value."""
-    steps: list[str | int] = []
-    for number, step in enumerate(location):
-        inside_list = isinstance(value, list) and isinstance(step, int) and step < len(value)
-        if inside_list or (isinstance(value, Mapping) and step in value):
-            value = value[step]
-            steps.append(step)
-        elif number == len(location) - 1 and isinstance(value, Mapping) and _is_key(step):
-            steps.append(step)  # a key that is missing
-    return steps
-
-
-def _is_key(step: Any) -> bool:
-    """Whether a step of a location is a setting's name, and not the branch of a union."""
-    return isinstance(step, str) and step.isidentifier() and step not in ("bool", "int", "float", "str")
-
-
-def join_path(base: str, steps: typing.Iterable[str | int]) -> str:
-    """Write a path as `loss.terms[0].smooth`."""
-    for step in steps:
-        if isinstance(step, int):
-            base += f"[{step}]"
-        else:
-            base = f"{base}.{step}" if base else step
-    return base

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from imgfw.contract.errors import PluginError
 from imgfw.contract.loss import MixedTargets, Weighted
-from imgfw.engine.loading import map_tensors
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Criterion:
         for position, share in enumerate(targets.weight.unbind()):
             row = slice(position, position + 1)
             for part, label in ((share, targets.first), (1 - share, targets.second)):
-                value = _reduce(self._loss(map_tensors(outputs, lambda t, r=row: t[r]), label[row]), 1)
+                value = _reduce(self._loss(outputs[row], label[row]), 1)
                 total = total + part * value.sum / value.weight
         return LossValue(total, _number(len(targets.weight), total), {})
 
@@ -84,7 +83,7 @@ def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, di
     Named tuples give their first field, dicts their `out`; outputs that are absent (None) count for nothing.
     """
     if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
-        named = outputs._asdict()
+        named = dict(zip(outputs._fields, outputs, strict=True))
         others = {name: named[name] for name in auxiliary if named.get(name) is not None}
         return outputs[0], others
     if isinstance(outputs, Mapping) and "out" in outputs:

@@ -163,12 +163,11 @@ class Fetcher:
         bad = [item for _, item in fetched if isinstance(item, BadSample)]
         good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
         kept, checked = self._check([index for index, _ in good], [item for _, item in good])
-        samples = self._pipeline.apply_to_samples(
-            [good[n][1] for n in kept], epoch, [good[n][0] for n in kept]
-        )
+        left = [good[position][0] for position in kept]
+        samples = self._pipeline.apply_to_samples([good[position][1] for position in kept], epoch, left)
         if not samples:
             return RawBatch(epoch, [], [], [], bad + checked)
-        images = self._collate_images([image for image, _ in samples])
+        images = collate_images([image for image, _ in samples], self._accepts_lists)
         targets = as_mask(self._task.collate([target for _, target in samples]), samples[0][1])
         return RawBatch(epoch, left, images, targets, bad + checked)
 
@@ -185,21 +184,27 @@ class Fetcher:
         return kept, bad
 
     def _repaired(self, partner: RawBatch, batch: RawBatch) -> RawBatch:
-        """What stands in for a partner batch with bad samples: the samples themselves, mixed with nothing."""
+        """What stands in for a partner batch with bad samples: the samples themselves."""
         return RawBatch(batch.epoch, batch.indices, batch.images, batch.targets, partner.bad)
 
-    def _collate_images(self, images: list[Any]) -> Any:
-        plain = [torch.as_tensor(image).as_subclass(Tensor) for image in images]
-        shapes = {tuple(image.shape) for image in plain}
-        if len(shapes) == 1:
-            return torch.stack(plain)
-        if self._accepts_lists:
-            return plain
-        named = " and ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:2])
-        raise UsageError(
-            f"Images of different sizes ({named}) cannot stand in one batch.",
-            'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
-        )
+
+def collate_images(images: list[Any], accepts_lists: bool) -> Any:
+    """Put images together: a tensor `[B, C, H, W]`, or the list where sizes differ and the model takes lists.
+
+    Raises:
+        UsageError: sizes differ, and the model takes no lists.
+    """
+    plain = [torch.as_tensor(image).as_subclass(Tensor) for image in images]
+    shapes = {tuple(image.shape) for image in plain}
+    if len(shapes) == 1:
+        return torch.stack(plain)
+    if accepts_lists:
+        return plain
+    named = " and ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:2])
+    raise UsageError(
+        f"Images of different sizes ({named}) cannot stand in one batch.",
+        'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
+    )
 
 
 class _Jobs:
@@ -341,7 +346,7 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def choose_num_workers(in_memory: bool, device: torch.device) -> int:
-    """The `auto` rule: none where the data is in memory and the model uses the same cores, else one a core."""
+    """The `auto` rule: none for data in memory where the model uses the same cores, else one a core."""
     if in_memory and device.type == "cpu":
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

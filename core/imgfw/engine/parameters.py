@@ -52,8 +52,9 @@ def freeze(model: nn.Module, what: str | Sequence[str], head: Sequence[str]) -> 
     return frozen
 
 
-def keep_frozen_norms_still(model: nn.Module) -> None:
-    """Put batch norms whose parameters are all frozen into evaluation mode, so that their averages stay too."""
+def set_training(model: nn.Module) -> None:
+    """Put a model into training mode, except batch norms that are frozen: their averages stay as they are."""
+    model.train()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             parameters = list(module.parameters(recurse=False))

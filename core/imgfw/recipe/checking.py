@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from imgfw.catalog.suggest import did_you_mean
 from imgfw.contract.about import Mode, Size
 from imgfw.contract.constraints import MonitorName
 from imgfw.contract.dataset import DatasetDescription
 from imgfw.contract.errors import Problem, RecipeError
-from imgfw.recipe.resolving import Node, ResolvedRecipe, resolve
+from imgfw.recipe.resolving import Node, ResolvedRecipe, map_nodes, try_to_resolve
 from imgfw.recipe.schema import SchedulerCore
 
 if TYPE_CHECKING:
@@ -39,17 +40,14 @@ def check(source: Source, catalog: Catalog) -> Checked:
         RecipeError: holding everything that is wrong.
         PluginError: a plugin that the recipe lists is missing or broken.
     """
-    resolved = resolve(source, catalog)
-    problems = [
-        *_wrong_tasks(resolved),
-        *_wrong_losses(resolved),
-        *_wrong_lengths(resolved),
-        *_wrong_monitors(resolved),
-        *_too_small(resolved),
-    ]
+    resolved, problems = try_to_resolve(source, catalog)
+    wrong = {re.split(r"[.\[]", problem.path)[0] for problem in problems}
+    for find, looks_at in _CHECKS:
+        if not wrong & looks_at:
+            problems.extend(find(resolved))
     if problems:
         raise RecipeError(problems, source.label)
-    return Checked(resolved, [*_contrary_modes(resolved), *_double_normalization(resolved)])
+    return Checked(resolved, [*resolved.notes, *_contrary_modes(resolved), *_double_normalization(resolved)])
 
 
 def reported_metrics(resolved: ResolvedRecipe) -> dict[str, Mode]:
@@ -59,27 +57,36 @@ def reported_metrics(resolved: ResolvedRecipe) -> dict[str, Mode]:
         reported["val/loss"] = "min"
     for metric in resolved.metrics:
         results = metric.provider.about.results
-        named = results(metric.settings) if results is not None else {metric.provider.name: "max"}
-        for name, mode in named.items():
+        if results is None:
+            reported[f"val/{metric.provider.name}"] = "max"
+            continue
+        for name, mode in results(metric.settings).items():
             reported[f"val/{name}"] = mode
     return reported
 
 
 def default_monitor(resolved: ResolvedRecipe) -> str:
     """What `best` goes by when the recipe names nothing: the first metric, else the validation loss."""
-    names = [name for name in reported_metrics(resolved) if name not in ("train/loss", "val/loss")]
-    return names[0] if names else "val/loss"
+    losses = ("val/loss", "train/loss")
+    reported = reported_metrics(resolved)
+    names = [name for name in reported if name not in losses]
+    return names[0] if names else next(name for name in losses if name in reported)
 
 
-def _all_nodes(resolved: ResolvedRecipe) -> list[Node]:
+def _all_nodes(resolved: ResolvedRecipe) -> Iterator[Node]:
     singles = [resolved.data, resolved.model, resolved.loss, resolved.optimizer, resolved.scheduler]
-    return [
-        *singles,
-        *resolved.train_transforms,
-        *resolved.eval_transforms,
-        *resolved.metrics,
-        *resolved.callbacks,
-    ]
+    transforms = [*resolved.train_transforms, *resolved.eval_transforms]
+    for node in (*singles, *transforms, *resolved.metrics, *resolved.callbacks):
+        yield from _with_inner(node)
+
+
+def _with_inner(node: Node) -> Iterator[Node]:
+    """A component and those that its settings hold."""
+    inner: list[Node] = []
+    map_nodes(node.values, inner.append)
+    yield node
+    for child in inner:
+        yield from _with_inner(child)
 
 
 def _wrong_tasks(resolved: ResolvedRecipe) -> Iterator[Problem]:
@@ -104,13 +111,14 @@ def _wrong_losses(resolved: ResolvedRecipe) -> Iterator[Problem]:
         )
     if loss.about.sums_own_losses and not model.about.computes_losses:
         yield Problem("loss", f"{model.name} computes no losses of its own.", "Name a loss.", loss.qualified)
-    if loss.about.couples_batch and resolved.recipe.train.accumulate > 1:
-        yield Problem(
-            "train.accumulate",
-            f"the loss {loss.name} depends on the whole batch at once, so it cannot be accumulated.",
-            "Set it to 1.",
-            loss.qualified,
-        )
+    for node in _with_inner(resolved.loss):
+        if node.provider.about.couples_batch and resolved.recipe.train.accumulate > 1:
+            yield Problem(
+                "train.accumulate",
+                f"{node.provider.name} depends on the whole batch at once, so it cannot be accumulated.",
+                "Set it to 1.",
+                node.provider.qualified,
+            )
 
 
 def _wrong_lengths(resolved: ResolvedRecipe) -> Iterator[Problem]:
@@ -135,8 +143,14 @@ def monitors(node: Node) -> dict[str, str]:
     return {
         name: getattr(node.settings, name)
         for name, field in type(node.settings).model_fields.items()
-        if any(isinstance(item, MonitorName) for item in field.metadata)
+        if _names_a_measurement(field.metadata, field.annotation) and getattr(node.settings, name) is not None
     }
+
+
+def _names_a_measurement(metadata: Iterable[Any], annotation: Any) -> bool:
+    """Whether a setting is a `Monitor`, or one of several things of which a `Monitor` is one."""
+    inner = [item for argument in get_args(annotation) for item in getattr(argument, "__metadata__", ())]
+    return any(isinstance(item, MonitorName) for item in (*metadata, *inner))
 
 
 def _wrong_monitors(resolved: ResolvedRecipe) -> Iterator[Problem]:
@@ -193,6 +207,16 @@ def _too_small(resolved: ResolvedRecipe) -> Iterator[Problem]:
                 f'Add {{"type": "resize", "size": [{minimum}, {minimum}]}}, or choose another model.',
                 resolved.model.provider.qualified,
             )
+
+
+_CHECKS: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], ...] = (
+    (_wrong_tasks, {"data", "task"}),
+    (_wrong_losses, {"data", "task", "model", "loss"}),
+    (_wrong_lengths, set()),
+    (_wrong_monitors, {"data", "task", "loss", "metrics"}),
+    (_too_small, {"data", "model", "transforms"}),
+)
+"""Every check, and the parts of a recipe without which it would report consequences only."""
 
 
 def _double_normalization(resolved: ResolvedRecipe) -> Iterator[Problem]:

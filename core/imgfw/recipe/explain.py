@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imgfw.catalog.provider import join_path
+from imgfw.catalog.problems import join_path
 from imgfw.recipe.resolving import ResolvedRecipe
 
 
@@ -21,8 +21,9 @@ class Origin:
 
 def explain(resolved: ResolvedRecipe) -> list[Origin]:
     """List every value of a resolved recipe with its origin, in the recipe's order."""
+    given = set(_given(resolved.source.raw, ""))
     return [
-        Origin(path, value, _origin(path, resolved))
+        Origin(path, value, _origin(path, resolved, given))
         for path, value in _leaves(resolved.to_json(), "")
         if not path.startswith("resolved_with")
     ]
@@ -39,12 +40,12 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _origin(path: str, resolved: ResolvedRecipe) -> str:
-    if any(path == item or path.startswith((f"{item}.", f"{item}[")) for item in resolved.source.overridden):
+def _origin(path: str, resolved: ResolvedRecipe, given: set[str]) -> str:
+    if resolved.source.is_overridden(path):
         return "--set"
     if path in resolved.auto:
         return "auto"
-    return "recipe" if path in set(_given(resolved.source.raw, "")) else "default"
+    return "recipe" if path in given else "default"
 
 
 def _given(value: Any, path: str) -> Iterator[str]:

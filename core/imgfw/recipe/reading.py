@@ -33,6 +33,14 @@ class Source:
     stem: str
     overridden: tuple[str, ...] = ()
 
+    def is_overridden(self, path: str) -> bool:
+        """Whether `--set` gave the value at a path, or one around it."""
+        return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in self.overridden)
+
+    def base_of(self, path: str) -> Path:
+        """What a relative file path at a path is relative to: as of `--set`, the working folder."""
+        return Path.cwd() if self.is_overridden(path) else self.folder
+
 
 def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Source:
     """Read a recipe from a JSON, YAML or TOML file, or take it as a dict.

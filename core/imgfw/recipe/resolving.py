@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +13,26 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from imgfw.catalog.catalog import NoSuchComponentError
-from imgfw.catalog.provider import join_path, problems_of
+from imgfw.catalog.problems import join_path, problems_of
+from imgfw.catalog.provider import Provider
 from imgfw.catalog.selection import is_file_word
 from imgfw.contract.component import ComponentSpec
 from imgfw.contract.errors import PluginError, Problem, RecipeError
+from imgfw.contract.kinds import KINDS
 from imgfw.recipe.schema import CORE_SETTINGS, SECTIONS, Recipe, Section
 
 if TYPE_CHECKING:
     from imgfw.catalog.catalog import Catalog
-    from imgfw.catalog.provider import Provider
     from imgfw.recipe.reading import Source
+
+
+_UNKNOWN = "?"
+"""The name of what stands in for a component that is wrong."""
+
+_OF_OPTIMIZERS = ("lr", "momentum", "weight_decay")
+"""Settings that most optimizers have, and that are looked for elsewhere."""
+
+_KIND_OF = {"data": "datasets", "model": "models"}
 
 
 @dataclass(frozen=True)
@@ -68,13 +80,16 @@ class ResolvedRecipe:
     metrics: list[Node]
     callbacks: list[Node]
     versions: dict[str, str]
+    notes: list[Problem] = field(default_factory=list)
+    """What its reader should know, though nothing is wrong."""
     auto: dict[str, Any] = field(default_factory=dict)
     """What `auto` became when the run was built, by path."""
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return self.recipe.name or self.source.stem
+        """The run's name; one made from the file's name has no characters that folders should not have."""
+        cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).strip("-._")
+        return self.recipe.name or cleaned[:100] or "run"
 
     def to_json(self) -> dict[str, Any]:
         """The recipe with every default filled in, qualified names and absolute paths."""
@@ -145,133 +160,172 @@ def resolve(source: Source, catalog: Catalog) -> ResolvedRecipe:
         RecipeError: holding everything that is wrong, with paths and suggestions.
         PluginError: a plugin that the recipe lists is missing or broken.
     """
-    recipe, problems = _validate_sections(source)
-    if recipe is None:
+    resolved, problems = try_to_resolve(source, catalog)
+    if problems:
         raise RecipeError(problems, source.label)
+    return resolved
+
+
+def try_to_resolve(source: Source, catalog: Catalog) -> tuple[ResolvedRecipe, list[Problem]]:
+    """Resolve a recipe as far as possible, with stand-ins for the components that are wrong.
+
+    Returns:
+        the recipe, of use where there are no problems, and to look for more of them; and the problems.
+
+    Raises:
+        RecipeError: nothing can be made of the recipe.
+        PluginError: a plugin that the recipe lists is missing or broken.
+    """
+    recipe, problems = _validate_sections(source)
     _load_listed_plugins(recipe, source, catalog)
-    finder = _Finder(source, catalog)
-    data, model = finder.node(recipe.data, "data"), finder.node(recipe.model, "model")
+    finder = _Finder(source, catalog, problems)
+    data = finder.node(recipe.data, "data")
     task = _task(recipe, data, finder)
-    loss = finder.node(recipe.loss or _default(task, "default_loss", "losses", "loss", finder), "loss")
-    metric_specs = recipe.metrics
-    if metric_specs is None:
-        names = getattr(task.provider.factory, "default_metrics", ()) if task else ()
-        metric_specs = [ComponentSpec("metrics", name) for name in names]
-    nodes = {
-        "train_transforms": finder.nodes(recipe.transforms.train, "transforms.train"),
-        "eval_transforms": finder.nodes(recipe.transforms.eval, "transforms.eval"),
-        "optimizer": finder.node(recipe.optimizer, "optimizer"),
-        "scheduler": finder.node(recipe.scheduler, "scheduler"),
-        "metrics": finder.nodes(metric_specs, "metrics"),
-        "callbacks": finder.nodes(recipe.callbacks, "callbacks"),
-    }
-    if finder.problems or data is None or model is None or task is None or loss is None:
-        raise RecipeError(finder.problems, source.label)
-    versions = {name: version for name, version in sorted(finder.versions.items()) if version}
-    return ResolvedRecipe(
+    metrics = recipe.metrics
+    if metrics is None:
+        names = getattr(task.provider.factory, "default_metrics", ())
+        metrics = [ComponentSpec("metrics", name) for name in names]
+    resolved = ResolvedRecipe(
         recipe,
         source,
         data=data,
         task=task,
-        model=model,
-        loss=loss,
-        versions=versions,
-        **nodes,  # type: ignore[arg-type]
+        train_transforms=finder.nodes(recipe.transforms.train, "transforms.train"),
+        eval_transforms=finder.nodes(recipe.transforms.eval, "transforms.eval"),
+        model=finder.node(recipe.model, "model"),
+        loss=finder.node(recipe.loss, "loss") if recipe.loss else _default_loss(task, finder),
+        optimizer=finder.node(recipe.optimizer, "optimizer"),
+        scheduler=finder.node(recipe.scheduler, "scheduler"),
+        metrics=finder.nodes(metrics, "metrics"),
+        callbacks=finder.nodes(recipe.callbacks, "callbacks"),
+        versions={name: version for name, version in sorted(finder.versions.items()) if version},
+        notes=finder.notes(),
     )
+    return resolved, finder.problems
 
 
-def _validate_sections(source: Source) -> tuple[Recipe | None, list[Problem]]:
+def _validate_sections(source: Source) -> tuple[Recipe, list[Problem]]:
+    """Validate all but the settings of components; what is wrong is left out and noted."""
     try:
         return Recipe.model_validate_json(json.dumps(source.raw)), []
     except ValidationError as error:
-        known: dict[tuple[str | int, ...], Sequence[str]] = {(): tuple(_keys(Recipe))}
-        known |= {(name,): tuple(_keys(section)) for name, section in SECTIONS.items()}
-        return None, [_place(problem) for problem in problems_of(error, source.raw, "", known)]
+        problems = [_place(item) for item in problems_of(error, source.raw, "", Recipe)]
+        raw: dict[str, Any] = copy.deepcopy(dict(source.raw))
+        for item in error.errors(include_url=False):
+            _leave_out(raw, item["loc"])
+    try:
+        return Recipe.model_validate_json(json.dumps(raw)), problems
+    except ValidationError:
+        raise RecipeError(problems, source.label) from None
 
 
-def _keys(section: type[Section]) -> list[str]:
-    return [item.alias or name for name, item in section.model_fields.items()]
+def _leave_out(raw: dict[str, Any], location: tuple[str | int, ...]) -> None:
+    """Take what stands at a location out of a recipe; a component that it must have gets a stand-in."""
+    section, *inner = (str(step) for step in location)
+    if inner and isinstance(raw.get(section), dict):
+        raw[section].pop(inner[0], None)
+    elif section in ("data", "model"):
+        raw[section] = _UNKNOWN
+    else:
+        raw.pop(section, None)
 
 
 def _place(problem: Problem) -> Problem:
-    """Say where a setting belongs that stands at the top by mistake, as `epochs`."""
-    homes = [f"{name}.{problem.path}" for name, section in SECTIONS.items() if problem.path in _keys(section)]
-    if problem.message == "unknown setting." and homes:
+    """Say where a setting belongs that stands in the wrong place, as `epochs` at the top."""
+    section, _, key = problem.path.rpartition(".")
+    homes = [f"{name}.{key}" for name, schema in SECTIONS.items() if key in schema.model_fields]
+    homes += [f"optimizer.{key}"] if key in _OF_OPTIMIZERS else []
+    if problem.message == "unknown setting." and homes and section in ("", *SECTIONS):
         return Problem(problem.path, problem.message, f'It belongs in "{homes[0]}".')
+    if problem.message == "is required.":
+        return Problem(problem.path, problem.message, f"See: imgfw list {_KIND_OF[problem.path]}")
     return problem
 
 
 def _load_listed_plugins(recipe: Recipe, source: Source, catalog: Catalog) -> None:
     for word in recipe.plugins:
         if is_file_word(word):
-            catalog.add_file(word, source.folder / word)
+            catalog.add_file(word, source.base_of("plugins") / word)
         else:
             catalog.require(word)
 
 
-def _task(recipe: Recipe, data: Node | None, finder: _Finder) -> Node | None:
+def _task(recipe: Recipe, data: Node, finder: _Finder) -> Node:
     if recipe.task is not None:
         return finder.node(recipe.task, "task")
-    if data is None:
-        return None
+    if data.provider.name == _UNKNOWN:
+        return finder.stand_in("tasks", "task")
     describe = data.provider.about.describe
     name = describe(data.settings).task if describe is not None else None
     if name is None:
         finder.problems.append(
-            Problem("task", "is required: the dataset does not say it.", 'For example "classification".')
+            Problem("task", "is required: the dataset does not say it.", "See: imgfw list tasks")
         )
-        return None
-    return finder.node(ComponentSpec("tasks", name), "task")
+    return finder.node(ComponentSpec("tasks", name or _UNKNOWN), "task")
 
 
-def _default(
-    task: Node | None, attribute: str, kind: str, path: str, finder: _Finder
-) -> ComponentSpec | None:
-    name = getattr(task.provider.factory, attribute, "") if task is not None else ""
-    if task is not None and not name:
-        finder.problems.append(Problem(path, f"is required: {task.provider.qualified} has no default."))
-    return ComponentSpec(kind, name) if name else None
+def _default_loss(task: Node, finder: _Finder) -> Node:
+    name = getattr(task.provider.factory, "default_loss", "") or _UNKNOWN
+    if name == _UNKNOWN and task.provider.name != _UNKNOWN:
+        finder.problems.append(
+            Problem("loss", f"is required for {task.provider.name}.", "See: imgfw list losses")
+        )
+    return finder.node(ComponentSpec("losses", name), "loss")
 
 
 class _Finder:
     """Resolves components and collects what is wrong with them."""
 
-    def __init__(self, source: Source, catalog: Catalog) -> None:
+    def __init__(self, source: Source, catalog: Catalog, problems: list[Problem]) -> None:
         self._source = source
         self._catalog = catalog
         self._plugin_versions = {item.name: item.version for item in catalog.declarations}
-        self.problems: list[Problem] = []
+        self._bare: dict[str, Provider] = {}
+        self.problems = problems
         self.versions: dict[str, str] = {}
 
-    def nodes(self, specs: Sequence[ComponentSpec], path: str) -> list[Node]:
-        """Resolve a list; what cannot be resolved is left out and noted."""
-        found = [self.node(spec, join_path(path, [number])) for number, spec in enumerate(specs)]
-        return [node for node in found if node is not None]
+    def notes(self) -> list[Problem]:
+        """The names that could also have meant a component of another plugin."""
+        return [
+            Problem(path, f'"{provider.name}" means {provider.qualified}, not {rival.qualified}.')
+            for path, provider in self._bare.items()
+            for rival in self._catalog.rivals(provider)
+        ]
 
-    def node(self, spec: ComponentSpec | None, path: str) -> Node | None:
+    def nodes(self, specs: Sequence[ComponentSpec], path: str) -> list[Node]:
+        """Resolve a list of components."""
+        return [self.node(spec, join_path(path, [number])) for number, spec in enumerate(specs)]
+
+    def node(self, spec: ComponentSpec, path: str) -> Node:
         """Resolve one component and those within it."""
-        if spec is None:
-            return None
+        if spec.type == _UNKNOWN:
+            return self.stand_in(spec.kind, path)
         try:
             provider = self._catalog.find(spec.kind, spec.type)
         except NoSuchComponentError as error:
             self.problems.append(Problem(path, error.message, error.hint))
-            return None
+            return self.stand_in(spec.kind, path)
+        if "/" not in spec.type:
+            self._bare[path] = provider
         self.versions[provider.plugin] = self._plugin_versions.get(provider.plugin, "")
         core = self._core_settings(provider, spec, path)
         own = {key: value for key, value in spec.settings.items() if key not in provider.kind.reserved}
         try:
             settings, problems = provider.validate(own, path)
         except PluginError as error:
-            problems, settings = [Problem(path, error.message, error.hint)], None
+            settings, problems = None, [Problem(path, error.message, error.hint)]
         self.problems.extend(problems)
         if settings is None:
-            return None
+            return self.stand_in(spec.kind, path)
         values = {
             name: self._walk(getattr(settings, name), join_path(path, [name]))
             for name in type(settings).model_fields
         }
         return Node(provider, settings, values, core, path)
+
+    def stand_in(self, kind: str, path: str) -> Node:
+        """What takes the place of a component that is wrong."""
+        return Node(Provider(KINDS[kind], _UNKNOWN, "", dict), BaseModel(), {}, None, path)
 
     def _core_settings(self, provider: Provider, spec: ComponentSpec, path: str) -> Section | None:
         schema = CORE_SETTINGS.get(provider.kind.name)
@@ -281,7 +335,7 @@ class _Finder:
         try:
             return schema.model_validate_json(json.dumps(given))
         except ValidationError as error:
-            self.problems.extend(problems_of(error, given, path, {(): _keys(schema)}, "imgfw"))
+            self.problems.extend(problems_of(error, given, path, schema, provider="imgfw"))
             return None
 
     def _walk(self, value: Any, path: str) -> Any:
@@ -304,11 +358,7 @@ class _Finder:
 
     def _absolute(self, value: Path, path: str) -> Path:
         """A path of the recipe's is relative to its folder, one of `--set` to the working folder."""
-        from_command_line = any(
-            path == other or path.startswith((f"{other}.", f"{other}[")) for other in self._source.overridden
-        )
-        base = Path.cwd() if from_command_line else self._source.folder
-        return (base / value.expanduser()).absolute()
+        return (self._source.base_of(path) / value.expanduser()).absolute()
 
 
 def map_nodes(value: Any, build: Callable[[Node], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
@@ -10,19 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstra
 from imgfw.contract.component import ComponentSpec
 
 
-def _component(kind: str) -> Any:
-    return Annotated[ComponentSpec, PlainValidator(lambda value: ComponentSpec.parse(kind, value))]
+def _of(kind: str) -> PlainValidator:
+    return PlainValidator(lambda value: ComponentSpec.parse(kind, value))
 
 
-DataSpec = _component("datasets")
-TaskSpec = _component("tasks")
-TransformSpec = _component("transforms")
-ModelSpec = _component("models")
-LossSpec = _component("losses")
-OptimizerSpec = _component("optimizers")
-SchedulerSpec = _component("schedulers")
-MetricSpec = _component("metrics")
-CallbackSpec = _component("callbacks")
+DataSpec = Annotated[ComponentSpec, _of("datasets")]
+TaskSpec = Annotated[ComponentSpec, _of("tasks")]
+TransformSpec = Annotated[ComponentSpec, _of("transforms")]
+ModelSpec = Annotated[ComponentSpec, _of("models")]
+LossSpec = Annotated[ComponentSpec, _of("losses")]
+OptimizerSpec = Annotated[ComponentSpec, _of("optimizers")]
+SchedulerSpec = Annotated[ComponentSpec, _of("schedulers")]
+MetricSpec = Annotated[ComponentSpec, _of("metrics")]
+CallbackSpec = Annotated[ComponentSpec, _of("callbacks")]
 
 
 class Section(BaseModel):
@@ -115,21 +115,21 @@ class Recipe(Section):
     )
     data: DataSpec = Field(description="the dataset")
     task: TaskSpec | None = Field(None, description="null: what the dataset says")
-    split: SplitSection = Field(default_factory=SplitSection)
+    split: SplitSection = SplitSection()
     bad_data: Literal["error", "skip"] = Field(
         "error",
         description="a sample that cannot be used: stop, or leave it out and list it in quarantine.csv",
     )
-    loader: LoaderSection = Field(default_factory=LoaderSection)
-    transforms: TransformSection = Field(default_factory=TransformSection)
+    loader: LoaderSection = LoaderSection()
+    transforms: TransformSection = TransformSection()
     model: ModelSpec = Field(description="the model")
     loss: LossSpec | None = Field(None, description="null: the task's default")
     optimizer: OptimizerSpec = Field(ComponentSpec("optimizers", "adamw"), description="the optimizer")
     scheduler: SchedulerSpec = Field(ComponentSpec("schedulers", "constant"), description="the schedule")
     metrics: list[MetricSpec] | None = Field(None, description="null: the task's default")
     callbacks: list[CallbackSpec] = Field(default_factory=list, description="called in this order")
-    train: TrainSection = Field(default_factory=TrainSection)
-    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
+    train: TrainSection = TrainSection()
+    checkpoint: CheckpointSection = CheckpointSection()
     output_dir: str = Field("runs", description="where run folders are made, relative to the working folder")
 
 

@@ -1,0 +1,49 @@
+"""What a run ran on: recorded with it, since results depend on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from imgfw.engine import distributed
+
+PACKAGES = (
+    "imgfw",
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "pluggy",
+    "pydantic",
+)
+
+
+def describe_environment(plugins: dict[str, str]) -> dict[str, Any]:
+    """Versions and hardware.
+
+    Args:
+        plugins: versions of the plugins that the run uses.
+    """
+    return {
+        "format": 1,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "plugins": plugins,
+        "cpu": {"machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+        "processes": distributed.world_size(),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,93 @@
+"""Evaluation: every sample of a split once, into the metrics and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from imgfw.contract.callback import EvalBatch
+from imgfw.contract.errors import PluginError
+from imgfw.engine import distributed
+from imgfw.engine.criterion import split_outputs
+
+if TYPE_CHECKING:
+    from imgfw.engine.building import Parts
+    from imgfw.engine.console import Console
+
+    OnBatch = Callable[[EvalBatch], None]
+
+
+class StoppedEvaluationError(Exception):
+    """A signal came while evaluating; the evaluation has no result."""
+
+
+def evaluate(
+    parts: Parts,
+    split: str,
+    console: Console,
+    on_batch: OnBatch | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """Evaluate the model as it is on a split; it is left in evaluation mode.
+
+    Args:
+        parts: the run's parts.
+        split: `val` or `test`.
+        console: where the progress is shown.
+        on_batch: called with every batch.
+        stop_requested: asked after every batch.
+
+    Returns:
+        the metrics by name, as `val/accuracy`; the loss among them, unless the model computes its own.
+
+    Raises:
+        StoppedEvaluationError: it was asked to stop.
+    """
+    device, task, about = parts.precision.device, parts.data.task, parts.resolved.model.provider.about
+    jobs = parts.eval_jobs(split)
+    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    for _, metric in parts.metrics:
+        metric.reset()
+    parts.model.eval()
+    console.begin(split, 0, len(jobs))
+    with torch.inference_mode():
+        for number, raw in enumerate(parts.eval_loaders[split].run(jobs), 1):
+            parts.data.policy.handle(raw.bad)
+            if raw.indices:
+                batch = parts.eval_feeder.prepare(raw)
+                with parts.precision.autocast():
+                    outputs = parts.model(batch.images)
+                if not about.computes_losses:
+                    loss = parts.criterion(outputs, batch.targets, len(batch))
+                    totals += torch.stack([loss.sum, loss.weight]).double()
+                predictions = task.predictions(split_outputs(outputs, about.auxiliary)[0])
+                for _, metric in parts.metrics:
+                    task.update_metric(metric, predictions, batch.targets)
+                if on_batch is not None:
+                    on_batch(EvalBatch(split, batch.images, batch.targets, predictions))
+            console.advance(number)
+            if stop_requested():
+                console.end()
+                raise StoppedEvaluationError
+    console.end()
+    results = {}
+    if not about.computes_losses:
+        loss_sum, weight = distributed.sum_over_processes(totals).tolist()
+        results[f"{split}/loss"] = loss_sum / weight if weight else float("nan")
+    for node, metric in parts.metrics:
+        results |= {f"{split}/{name}": value for name, value in _values(node, metric.compute()).items()}
+    return results
+
+
+def _values(node: Any, computed: Any) -> dict[str, float]:
+    """What a metric computed, by the names that it said it would report."""
+    results = node.provider.about.results
+    names = list(results(node.settings)) if results is not None else [node.provider.name]
+    if not isinstance(computed, dict):
+        computed = {names[0]: computed}
+    missing = [name for name in names if name not in computed]
+    if missing:
+        raise PluginError(f"{node.path}: {node.provider.qualified} did not report {missing[0]}.")
+    return {name: float(computed[name]) for name in names}

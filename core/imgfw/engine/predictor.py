@@ -1,0 +1,135 @@
+"""Prediction with a finished run's best model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
+
+from imgfw.catalog.catalog import Catalog
+from imgfw.contract.dataset import ChannelStatistics, DatasetInfo
+from imgfw.contract.errors import DataError
+from imgfw.contract.task import Task
+from imgfw.engine import checkpoint
+from imgfw.engine.building import Statistics, build, build_model, settle_precision
+from imgfw.engine.criterion import split_outputs
+from imgfw.engine.images import read_image
+from imgfw.engine.loading import collate_images
+from imgfw.engine.pipeline import Pipeline
+from imgfw.engine.precision import Precision, choose_device
+from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.session import best_folder, recipe_of, statistics_of
+
+Image = str | Path | Tensor | Any
+
+
+class Predictor:
+    """The best model of a run with the preprocessing that it was trained for.
+
+    Attributes:
+        info: what the model knows of its data: the classes, the channels, the image size.
+        model: the model, in evaluation mode.
+    """
+
+    def __init__(
+        self, model: nn.Module, task: Task, pipeline: Pipeline, precision: Precision, about: Any
+    ) -> None:
+        self.model = model
+        self.info = task.info
+        self._task = task
+        self._pipeline = pipeline
+        self._precision = precision
+        self._about = about
+
+    def predict(self, images: Sequence[Image], *, batch_size: int = 32) -> list[dict[str, Any]]:
+        """Predict images.
+
+        Args:
+            images: paths, uint8 tensors `[C, H, W]` or PIL images.
+            batch_size: how many the model gets at a time.
+
+        Returns:
+            one dict an image, as the task describes its predictions: `label`, `probability` and
+            `probabilities` for classification.
+
+        Raises:
+            BadSampleError: an image cannot be read; its file is named.
+            DataError: an image has other channels than those that the model was trained on.
+        """
+        records: list[dict[str, Any]] = []
+        for start in range(0, len(images), batch_size):
+            records.extend(
+                self._predict_batch([self._as_tensor(item) for item in images[start : start + batch_size]])
+            )
+        return records
+
+    def _predict_batch(self, images: list[Tensor]) -> list[dict[str, Any]]:
+        indices = list(range(len(images)))
+        samples = self._pipeline.apply_to_samples([(image, None) for image in images], 0, indices)
+        sizes = {tuple(image.shape) for image, _ in samples}
+        if len(sizes) > 1 and not self._about.computes_losses:
+            return [record for image in images for record in self._predict_batch([image])]
+        batch = collate_images([image for image, _ in samples], accepts_lists=True)
+        moved = [image.to(self._precision.device) for image in batch]
+        batch = torch.stack(moved) if isinstance(batch, Tensor) else moved
+        batch, _ = self._pipeline.apply_to_batch(batch, None, 0, indices, [])
+        if isinstance(batch, Tensor):
+            batch = batch.contiguous(memory_format=self._precision.memory_format)
+        with torch.inference_mode(), self._precision.autocast():
+            outputs, _ = split_outputs(self.model(batch), self._about.auxiliary)
+            return self._task.records(self._task.predictions(outputs))
+
+    def _as_tensor(self, image: Image) -> Tensor:
+        if isinstance(image, str | Path):
+            read: Tensor = read_image(image, channels=self.info.channels)
+            return read
+        tensor = image if isinstance(image, Tensor) else F.pil_to_tensor(image)
+        if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != self.info.channels:
+            raise DataError(
+                f"An image is {tensor.dtype} of shape {tuple(tensor.shape)}, but the model takes uint8 "
+                f"[{self.info.channels}, H, W].",
+                "Give files instead, which are converted.",
+            )
+        wrapped: Tensor = tv_tensors.Image(tensor)
+        return wrapped
+
+
+def load(folder: str | Path, *, catalog: Catalog | None = None) -> Predictor:
+    """Load the best model of a run.
+
+    Args:
+        folder: the run's.
+        catalog: the plugins to use; by default those installed.
+
+    Raises:
+        UsageError: there is no run in the folder.
+        DataError: the checkpoint is damaged.
+    """
+    opened = RunFolder.open(folder, writes=False)
+    resolved = recipe_of(opened, catalog)
+    best = checkpoint.load(best_folder(opened))
+    info = _info(best.state["info"])
+    statistics = Statistics(_unmeasured, statistics_of(best.state))
+    offered = {"info": info, "statistics": statistics}
+    transforms = [build(node, offered) for node in resolved.eval_transforms]
+    task: Task = build(resolved.task, {"info": info})
+    model = build_model(resolved, info)
+    model.load_state_dict(best.model)
+    device = choose_device(resolved.recipe.train.device)
+    precision = settle_precision(resolved, model, device)
+    model.to(device).to(memory_format=precision.memory_format).eval()
+    pipeline = Pipeline(transforms, resolved.recipe.seed, in_batches=False)
+    return Predictor(model, task, pipeline, precision, resolved.model.provider.about)
+
+
+def _info(saved: Mapping[str, Any]) -> DatasetInfo:
+    return DatasetInfo(**saved)
+
+
+def _unmeasured() -> ChannelStatistics:
+    raise DataError("The checkpoint lacks the statistics of its training data.", "Train again.")

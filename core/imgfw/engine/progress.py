@@ -1,0 +1,80 @@
+"""The state of a run that changes while it trains: one object, saved whole and brought back whole."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imgfw.contract.callback import Best
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: optimizer steps done.
+        epochs_done: epochs trained, evaluated and entered into the history.
+        samples_seen: training samples seen, over all processes.
+        loss_sum: sum of the losses of this epoch, on the device.
+        loss_weight: its weight.
+        history: a row of metrics an epoch.
+        best: the best epoch so far.
+        stop: why training ended before its last step.
+        finished: whether nothing is left to train.
+    """
+
+    step: int = 0
+    epochs_done: int = 0
+    samples_seen: int = 0
+    loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
+    loss_weight: Tensor = field(default_factory=lambda: torch.zeros(()))
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: Best | None = None
+    stop: str | None = None
+    finished: bool = False
+
+    def start_epoch(self, device: torch.device) -> None:
+        """Begin the running loss anew."""
+        self.loss_sum = torch.zeros((), device=device)
+        self.loss_weight = torch.zeros((), device=device)
+
+    def add_loss(self, total: Tensor, weight: Tensor) -> None:
+        """Add a micro-batch's loss to the running loss, without waiting for the device."""
+        self.loss_sum = self.loss_sum + total
+        self.loss_weight = self.loss_weight + weight
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as `load_state_dict` takes it."""
+        return {**vars(self), "best": asdict(self.best) if self.best else None}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Take back what `state_dict` returned."""
+        vars(self).update(state)
+        self.best = Best(**state["best"]) if state["best"] else None
+        self.loss_sum, self.loss_weight = self.loss_sum.to(device), self.loss_weight.to(device)
+
+
+def random_state() -> dict[str, Any]:
+    """The states of the global generators, which the model draws from (dropout, drop-path)."""
+    kind, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (kind, np.asarray(keys).tolist(), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Bring the global generators back to where they were."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,111 @@
+"""A run's folder: nothing in it is ever half written, or overwritten by another run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from imgfw.contract.errors import UsageError
+from imgfw.engine.files import write_atomically, write_json
+from imgfw.engine.splits import BadSample
+
+FORMAT = 1
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: the folder.
+        writes: whether this process writes; the others' calls do nothing.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path = path
+        self._writes = writes
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> RunFolder:
+        """Make a new folder: `name`, or `name-2`, `name-3`, … where that is taken.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        number = 1
+        while True:
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+                return cls(path)
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise UsageError(
+                    f"The run folder {path} cannot be made: {error}.", "Change output_dir."
+                ) from None
+
+    @classmethod
+    def open(cls, path: Path | str, writes: bool = True) -> RunFolder:
+        """Open the folder of an earlier run.
+
+        Raises:
+            UsageError: there is no run in it.
+        """
+        path = Path(path)
+        if not (path / "recipe.resolved.json").is_file():
+            raise UsageError(f"{path} is not the folder of a run.", "Name the folder that imgfw run printed.")
+        return cls(path, writes)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write one of the folder's JSON documents."""
+        if self._writes:
+            write_json(self.path / name, data)
+
+    def read_json(self, name: str) -> Any:
+        """Read one of the folder's JSON documents."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write metrics.csv: a row an epoch, a column for everything that any epoch measured."""
+        if not self._writes:
+            return
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self.path / "metrics.csv", text.getvalue())
+
+    def event(self, event: str, **data: Any) -> None:
+        """Append a line to events.jsonl, with the time."""
+        if self._writes:
+            line = json.dumps(
+                {"time": round(time.time(), 3), "event": event, **data}, allow_nan=False, default=str
+            )
+            with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def quarantine(self, sample: BadSample) -> None:
+        """Add a sample to quarantine.csv, the list of samples that were left out."""
+        if not self._writes:
+            return
+        path = self.path / "quarantine.csv"
+        row = [sample.split, str(sample.index), sample.source, sample.reason]
+        known = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+        if row in known:
+            return  # noted before the run was resumed
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if not known:
+                writer.writerow(["split", "index", "source", "reason"])
+            writer.writerow(row)

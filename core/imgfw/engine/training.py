@@ -1,0 +1,255 @@
+"""Training, from the first step to the last: the order of work stands here.
+
+    for each epoch:
+        on_epoch_start
+        for each batch:
+            forward, loss, backward, optimizer step, schedule      on_step_end
+        evaluate on the validation split                           on_eval_batch …, on_eval_end
+        on_epoch_end
+        save; mark the best
+
+Speed, precision and processes are looked after elsewhere; so are the files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from imgfw.contract.callback import Callback, EvalBatch, Run
+from imgfw.contract.errors import DataError
+from imgfw.engine import distributed
+from imgfw.engine.building import Parts
+from imgfw.engine.console import Console
+from imgfw.engine.criterion import LossValue
+from imgfw.engine.evaluation import StoppedEvaluationError, evaluate
+from imgfw.engine.guard import NonFiniteGuard
+from imgfw.engine.interruption import Interruption
+from imgfw.engine.loading import Batch, RawBatch
+from imgfw.engine.parameters import set_training
+from imgfw.engine.progress import Progress
+from imgfw.engine.recording import Recorder
+
+
+class InterruptedTrainingError(Exception):
+    """A signal ended the training; its state was saved."""
+
+
+@dataclass
+class Trainer:
+    """What the loop works with.
+
+    Attributes:
+        parts: everything that was built.
+        progress: what changes, and is saved.
+        run: what callbacks see.
+        recorder: writes metrics, events and checkpoints.
+        console: shows the progress.
+        interruption: whether a signal came.
+        clock: where the time went.
+    """
+
+    parts: Parts
+    progress: Progress
+    run: Run
+    recorder: Recorder
+    console: Console
+    interruption: Interruption
+    clock: Clock = field(default_factory=lambda: Clock())
+
+
+@dataclass
+class Clock:
+    """Seconds since the loop began, and where they went."""
+
+    training: float = 0.0
+    waiting_for_data: float = 0.0
+    samples: int = 0
+
+
+def train(trainer: Trainer) -> None:
+    """Train until the plan is done, a callback stops the run, or a signal comes.
+
+    Raises:
+        InterruptedTrainingError: a signal came; the state was saved.
+        DivergedError: the loss is not finite; nothing of that step reached the weights.
+    """
+    parts, progress, run = trainer.parts, trainer.progress, trainer.run
+    notify = Events(parts.callbacks, run)
+    notify("on_run_start")
+    for epoch in range(progress.epochs_done, parts.plan.epochs):
+        run.epoch = epoch + 1
+        first_step = progress.step - epoch * parts.plan.steps_per_epoch
+        if first_step == 0:  # else a resumed run goes on within the epoch
+            progress.start_epoch(parts.precision.device)
+            notify("on_epoch_start")
+        _train_epoch(trainer, epoch, first_step, notify)
+        _evaluate(trainer, notify)
+        notify("on_eval_end")
+        notify("on_epoch_end")
+        progress.epochs_done += 1
+        progress.stop = run.stop
+        progress.finished = progress.step >= parts.plan.total_steps or run.stop is not None
+        trainer.recorder.end_epoch(parts, progress, run, trainer.clock)
+        if progress.finished:
+            break
+
+
+def _train_epoch(trainer: Trainer, epoch: int, first_step: int, notify: Events) -> None:
+    """The steps of one epoch, or those that are left of it."""
+    parts, progress, run, clock = trainer.parts, trainer.progress, trainer.run, trainer.clock
+    guard = NonFiniteGuard(parts.optimizer, parts.precision.device, parts.scaler.is_enabled())
+    last_step = min(parts.plan.steps_per_epoch, parts.plan.total_steps - epoch * parts.plan.steps_per_epoch)
+    trainer.console.begin(f"epoch {epoch + 1}/{parts.plan.epochs}", first_step, last_step)
+    set_training(parts.model)
+    began = time.perf_counter()
+    for step, micro_batches in _batches(trainer, epoch, range(first_step, last_step)):
+        optimizer_step(parts, micro_batches, progress, guard)
+        parts.schedule.step()
+        progress.step += 1
+        samples = len(parts.batches.batch(epoch, step))
+        progress.samples_seen += samples
+        clock.samples += samples
+        run.step, run.lr = progress.step, parts.schedule.lr
+        notify("on_step_end")
+        trainer.console.advance(step + 1)
+        if progress.step % parts.resolved.recipe.train.log_every == 0:
+            guard.report()
+            trainer.recorder.log_step(parts, progress, run, trainer.console)
+        if trainer.interruption.requested():
+            _save_and_leave(trainer)
+        if run.stop is not None:
+            break
+    guard.report()
+    clock.training += time.perf_counter() - began
+    trainer.console.end()
+
+
+def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, list[RawBatch]]]:
+    """The micro-batches of each step; the time spent waiting for them is noted."""
+    plans = [trainer.parts.batches.micro_batches(epoch, step) for step in steps]
+    jobs = [(epoch, indices) for plan in plans for indices in plan]
+    fetched = trainer.parts.train_loader.run(jobs)
+    for step, plan in zip(steps, plans, strict=True):
+        began = time.perf_counter()
+        micro_batches = [next(fetched) for _ in plan]
+        trainer.clock.waiting_for_data += time.perf_counter() - began
+        yield step, micro_batches
+
+
+def optimizer_step(
+    parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard
+) -> None:
+    """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
+    parts.optimizer.zero_grad(set_to_none=True)
+    whole = len(micro_batches) == 1 and distributed.world_size() == 1
+    total, weight, indices = [], [], []
+    for number, raw in enumerate(micro_batches, 1):
+        parts.data.policy.handle(raw.bad)
+        if not raw.indices:
+            _refuse_empty(raw)
+            continue
+        batch = parts.train_feeder.prepare(raw)
+        with _syncing(parts.forward, number == len(micro_batches)):
+            loss = _loss(parts, batch)
+            value = loss.sum / loss.weight if whole else loss.sum
+            parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        total.append(loss.sum.detach())
+        weight.append(loss.weight.detach())
+        indices.extend(raw.indices)
+    if not total:
+        return
+    batch_sum, batch_weight = torch.stack(total).sum(), torch.stack(weight).sum()
+    distributed.sum_over_processes(batch_sum)
+    distributed.sum_over_processes(batch_weight)
+    guard.before_step(batch_sum, progress.step + 1, indices)
+    if not whole:
+        _scale_gradients(parts.model, distributed.world_size() / batch_weight)
+    clip = parts.resolved.recipe.train.clip_grad_norm
+    if clip is not None:
+        parts.scaler.unscale_(parts.optimizer)
+        nn.utils.clip_grad_norm_(parts.model.parameters(), clip)
+    parts.scaler.step(parts.optimizer)
+    parts.scaler.update()
+    progress.add_loss(batch_sum, batch_weight)
+
+
+def _loss(parts: Parts, batch: Batch) -> LossValue:
+    with parts.precision.autocast():
+        inputs = (batch.images, batch.targets) if parts.computes_losses else (batch.images,)
+        return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))
+
+
+def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Processes exchange gradients at a step's last micro-batch only."""
+    no_sync: Callable[[], AbstractContextManager[None]] | None = getattr(forward, "no_sync", None)
+    return nullcontext() if last or no_sync is None else no_sync()
+
+
+def _scale_gradients(model: nn.Module, factor: Tensor) -> None:
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    torch._foreach_mul_(gradients, factor)
+
+
+def _refuse_empty(raw: RawBatch) -> None:
+    """Several processes step together, so none of them can leave a batch out."""
+    if distributed.world_size() > 1 and raw.bad:
+        raise DataError(f"All samples of a process's batch are unusable, {raw.bad[0].source} among them.")
+
+
+def _evaluate(trainer: Trainer, notify: Events) -> None:
+    """Evaluate on the validation split, and let the schedule know."""
+    parts, progress, run = trainer.parts, trainer.progress, trainer.run
+    run.metrics = {"train/loss": float(progress.loss_sum / progress.loss_weight)}
+    if parts.data.views.val is None:
+        return
+
+    def on_batch(batch: EvalBatch) -> None:
+        run.eval_batch = batch
+        notify("on_eval_batch")
+        run.eval_batch = None
+
+    listening = on_batch if notify.has("on_eval_batch") else None
+    try:
+        run.metrics |= evaluate(parts, "val", trainer.console, listening, trainer.interruption.requested)
+    except StoppedEvaluationError:
+        _save_and_leave(trainer)
+    parts.schedule.evaluated(run.metrics)
+
+
+def _save_and_leave(trainer: Trainer) -> None:
+    trainer.console.end()
+    trainer.recorder.save(trainer.parts, trainer.progress)
+    raise InterruptedTrainingError
+
+
+class Events:
+    """Calls the callbacks that override an event, in the recipe's order; nobody else costs anything."""
+
+    def __init__(self, callbacks: list[Callback], run: Run) -> None:
+        self._callbacks = callbacks
+        self._run = run
+        self._listeners: dict[str, list[Callable[[Run], None]]] = {}
+
+    def _of(self, event: str) -> list[Callable[[Run], None]]:
+        if event not in self._listeners:
+            default = getattr(Callback, event)
+            self._listeners[event] = [
+                getattr(callback, event)
+                for callback in self._callbacks
+                if getattr(type(callback), event) is not default
+            ]
+        return self._listeners[event]
+
+    def has(self, event: str) -> bool:
+        """Whether anybody listens."""
+        return bool(self._of(event))
+
+    def __call__(self, event: str) -> None:
+        for listener in self._of(event):
+            listener(self._run)
