@@ -64,8 +64,8 @@ def _broken_torchvision(environment: Environment) -> Iterator[Finding]:
         told = error or f"torchvision requires {', '.join(unmet)}"
         yield Finding(
             f"torch and torchvision do not belong together ({versions}): {told}",
-            "torchvision's compiled part works only with the build of torch that it was made for: not as a CUDA "
-            "build beside a CPU build of torch, nor after an upgrade of one without the other.",
+            "torchvision's compiled part works only with the build of torch that it was made for: not as a "
+            "CUDA build beside a CPU build of torch, nor after an upgrade of one without the other.",
             "pip install --force-reinstall torch torchvision",
         )
     elif error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import traceback
+from pathlib import Path
 
 import click
 
@@ -11,6 +13,9 @@ from imgfw.contract.errors import ImgfwError
 
 DEBUG = "IMGFW_DEBUG"
 """The environment variable that shows tracebacks."""
+
+SAID = "IMGFW_SAID"
+"""The environment variable that names a folder where the processes of one run note what one of them said."""
 
 SIGINT_EXIT = 130
 
@@ -39,5 +44,21 @@ def exit_code_of(error: BaseException) -> int:
 
 def complain(label: str, text: str) -> None:
     """Print a labelled sentence on stderr: red on a terminal for errors, yellow for the rest."""
+    if _was_said(f"{label}: {text}"):
+        return
     colour = "red" if "error" in label else "yellow"
     click.echo(f"{click.style(f'{label}:', fg=colour)} {text}", err=True)
+
+
+def _was_said(text: str) -> bool:
+    """Whether another process of this run has said the same; if not, note that this one does."""
+    folder = os.environ.get(SAID)
+    if not folder:
+        return False
+    try:
+        (Path(folder) / hashlib.sha256(text.encode()).hexdigest()).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except OSError:  # the folder is gone: better said twice than not at all
+        return False
+    return False

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 import uuid
 from collections.abc import Sequence
 
-from imgfw.cli.failures import debugging
+from imgfw.cli.failures import SAID, debugging
+
+SAVING_SECONDS = 300
+"""How long the processes get to save their state when a signal ends the run."""
 
 
 def launch(arguments: Sequence[str], count: int) -> int:
@@ -29,6 +33,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
 
     cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SAVING_SECONDS))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -42,7 +47,9 @@ def launch(arguments: Sequence[str], count: int) -> int:
     if not debugging():
         logging.disable(logging.CRITICAL)
     try:
-        elastic_launch(config, sys.executable)(*arguments)
+        with tempfile.TemporaryDirectory(prefix="imgfw-") as said:
+            os.environ[SAID] = said
+            elastic_launch(config, sys.executable)(*arguments)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         return _exit_code(failure.exitcode)
