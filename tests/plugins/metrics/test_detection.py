@@ -7,11 +7,11 @@ from imgfw_plugins.metrics.detection import mean_average_precision
 from torchmetrics.detection import MeanAveragePrecision
 
 
-def image(*boxes, shift=0.0):
+def image(*boxes, shift=0.0, highest_score=0.9):
     """The true objects of an image, and detections that are `shift` pixels off."""
     corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     labels = torch.arange(len(boxes)) % 2
-    scores = torch.linspace(0.9, 0.5, len(boxes))
+    scores = highest_score - 0.4 * torch.arange(len(boxes))
     size = torch.tensor([100, 100])
     moved = corners + torch.tensor([shift, 0.0, shift, 0.0])
     return (
@@ -20,7 +20,7 @@ def image(*boxes, shift=0.0):
     )
 
 
-BATCHES = [
+BATCHES_WITH_EQUAL_SCORES = [
     image([10, 10, 30, 30], [40, 40, 80, 80]),
     image([5, 5, 25, 45], shift=3.0),
     image([0, 0, 50, 50], [50, 50, 100, 100], shift=9.0),
@@ -46,9 +46,9 @@ def test_data_without_objects_scores_0(at_once):
     assert at_once(mean_average_precision, [image()]) == {"map50_95": 0.0, "map50": 0.0}
 
 
-def test_processes_together_compute_what_one_does(at_once, in_two_processes):
-    together = in_two_processes(mean_average_precision, BATCHES)
-    assert together == at_once(mean_average_precision, BATCHES)
+def test_processes_together_compute_what_one_does_even_where_scores_are_equal(at_once, in_two_processes):
+    together = in_two_processes(mean_average_precision, BATCHES_WITH_EQUAL_SCORES)
+    assert together == at_once(mean_average_precision, BATCHES_WITH_EQUAL_SCORES)
     assert 0 < together["map50_95"] < 1
 
 
@@ -68,9 +68,16 @@ def test_without_pycocotools_it_says_what_to_install(monkeypatch):
 
 
 def test_it_agrees_with_torchmetrics(at_once):
-    results = at_once(mean_average_precision, BATCHES)
+    batches = [
+        image([10, 10, 30, 30], [40, 40, 80, 80]),
+        image([5, 5, 25, 45], shift=3.0, highest_score=0.8),
+        image([0, 0, 50, 50], [50, 50, 100, 100], shift=9.0, highest_score=0.95),
+    ]
     reference = MeanAveragePrecision()
-    for batch in BATCHES:
+    for batch in batches:
         reference.update(*batch)
     expected = reference.compute()
-    assert results == {"map50_95": expected["map"], "map50": expected["map_50"]}
+    assert at_once(mean_average_precision, batches) == {
+        "map50_95": expected["map"],
+        "map50": expected["map_50"],
+    }
