@@ -11,7 +11,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = sorted(set(known))
     close = difflib.get_close_matches(word.lower(), words, n=3, cutoff=0.6)
     if not close:
-        close = [name for name in words if len(word) > 3 and word.lower() in name][:3]
+        close = [name for name in words if len(word) >= 3 and word.lower() in name][:3]
     return f"Did you mean {_join_or(close)}?" if close else ""
 
 

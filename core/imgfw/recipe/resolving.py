@@ -325,7 +325,7 @@ class _Finder:
 
     def stand_in(self, kind: str, path: str) -> Node:
         """What takes the place of a component that is wrong."""
-        return Node(Provider(KINDS[kind], _UNKNOWN, "", dict), BaseModel(), {}, None, path)
+        return Node(Provider(KINDS[kind], _UNKNOWN, "", dict), Section(), {}, None, path)
 
     def _core_settings(self, provider: Provider, spec: ComponentSpec, path: str) -> Section | None:
         schema = CORE_SETTINGS.get(provider.kind.name)

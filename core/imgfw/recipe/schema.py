@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from imgfw.contract.component import ComponentSpec
 
@@ -13,6 +14,29 @@ from imgfw.contract.component import ComponentSpec
 def _of(kind: str) -> PlainValidator:
     return PlainValidator(lambda value: ComponentSpec.parse(kind, value))
 
+
+def _like(pattern: str, wording: str) -> AfterValidator:
+    """A pattern that is described in words to whoever misses it."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"should be {wording}")
+        return value
+
+    return AfterValidator(check)
+
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME_WORDING = 'up to 100 letters, digits, ".", "_" and "-", and begin with a letter or a digit'
+RunName = Annotated[
+    str, _like(_NAME, _NAME_WORDING), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})
+]
+
+_DEVICE = r"(auto|cpu|cuda(:\d+)?|mps)"
+_DEVICE_WORDING = '"auto", "cpu", "cuda", "cuda:0" and so on, or "mps"'
+Device = Annotated[
+    str, _like(_DEVICE, _DEVICE_WORDING), WithJsonSchema({"type": "string", "pattern": f"^{_DEVICE}$"})
+]
 
 DataSpec = Annotated[ComponentSpec, _of("datasets")]
 TaskSpec = Annotated[ComponentSpec, _of("tasks")]
@@ -74,9 +98,7 @@ class TrainSection(Section):
 
     epochs: Annotated[int, Ge(1)] | None = Field(None, description="passes over the training data (10)")
     steps: Annotated[int, Ge(1)] | None = Field(None, description="optimizer steps, instead of epochs")
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = Field(
-        "auto", description="auto: a GPU where there is one, else the CPU"
-    )
+    device: Device = Field("auto", description="auto: a GPU where there is one, else the CPU")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU that has it, else fp32"
     )
@@ -103,9 +125,7 @@ class Recipe(Section):
 
     schema_: str | None = Field(None, alias="$schema", description="where an editor finds the JSON Schema")
     version: Literal[1] = Field(1, description="version of the recipe format")
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = Field(
-        None, description="name of the run's folder; null: the recipe's file name"
-    )
+    name: RunName | None = Field(None, description="name of the run's folder; null: the recipe's file name")
     seed: Annotated[int, Interval(ge=0, lt=2**63)] = Field(0, description="of everything random")
     plugins: list[str] = Field(
         default_factory=list, description='plugins it needs: "./my_model.py", "imgfw-plugin-x>=0.2"'
