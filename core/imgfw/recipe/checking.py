@@ -77,16 +77,16 @@ def _all_nodes(resolved: ResolvedRecipe) -> Iterator[Node]:
     singles = [resolved.data, resolved.model, resolved.loss, resolved.optimizer, resolved.scheduler]
     transforms = [*resolved.train_transforms, *resolved.eval_transforms]
     for node in (*singles, *transforms, *resolved.metrics, *resolved.callbacks):
-        yield from _with_inner(node)
+        yield from with_inner(node)
 
 
-def _with_inner(node: Node) -> Iterator[Node]:
+def with_inner(node: Node) -> Iterator[Node]:
     """A component and those that its settings hold."""
     inner: list[Node] = []
     map_nodes(node.values, inner.append)
     yield node
     for child in inner:
-        yield from _with_inner(child)
+        yield from with_inner(child)
 
 
 def _wrong_tasks(resolved: ResolvedRecipe) -> Iterator[Problem]:
@@ -111,7 +111,7 @@ def _wrong_losses(resolved: ResolvedRecipe) -> Iterator[Problem]:
         )
     if loss.about.sums_own_losses and not model.about.computes_losses:
         yield Problem("loss", f"{model.name} computes no losses of its own.", "Name a loss.", loss.qualified)
-    for node in _with_inner(resolved.loss):
+    for node in with_inner(resolved.loss):
         if node.provider.about.couples_batch and resolved.recipe.train.accumulate > 1:
             yield Problem(
                 "train.accumulate",
@@ -213,7 +213,7 @@ _CHECKS: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], .
     (_wrong_tasks, {"data", "task"}),
     (_wrong_losses, {"data", "task", "model", "loss"}),
     (_wrong_lengths, set()),
-    (_wrong_monitors, {"data", "task", "loss", "metrics"}),
+    (_wrong_monitors, {"data", "task", "metrics"}),
     (_too_small, {"data", "model", "transforms"}),
 )
 """Every check, and the parts of a recipe without which it would report consequences only."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgfw.catalog.problems import join_path
 from imgfw.contract.errors import Problem, RecipeError, UsageError
 
 MAX_BYTES = 1_000_000
@@ -54,9 +56,8 @@ def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Sequence[str]
         UsageError: there is no such file, or an override is malformed.
     """
     if isinstance(recipe, Mapping):
-        text = json.dumps(recipe, allow_nan=False)
         label, folder, stem = "the recipe", Path.cwd(), "run"
-        data = _parse_json(text, label)
+        data = _copy(recipe, label)
     else:
         file = Path(recipe)
         label, folder, stem = str(recipe), file.absolute().parent, file.stem
@@ -68,12 +69,20 @@ def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Sequence[str]
     return Source(data, label, folder, stem, paths)
 
 
+def _copy(recipe: Mapping[str, Any], label: str) -> Any:
+    """What the recipe would be as a file: paths as strings, tuples as lists."""
+    try:
+        return json.loads(json.dumps(recipe, allow_nan=False, default=os.fspath))
+    except (TypeError, ValueError) as error:
+        raise RecipeError([Problem("", f"cannot be written as JSON: {error}.")], label) from None
+
+
 def _parse_file(file: Path) -> Any:
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
             raise RecipeError([Problem("", f"is {size:,} bytes, more than {MAX_BYTES:,}.")], str(file))
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = "There is no recipe" if isinstance(error, FileNotFoundError) else "Cannot read the recipe"
         raise UsageError(f"{reason} {file}.", "Start from one in examples/.") from None
@@ -120,11 +129,16 @@ def _parse_yaml(text: str, label: str) -> Any:
         import yaml
     except ImportError:
         raise UsageError("Reading YAML recipes needs PyYAML.", "Run: pip install 'imgfw[yaml]'") from None
+    from imgfw.recipe.yaml_text import parse_yaml
+
     try:
-        data = yaml.safe_load(text)
+        return _parse_json(json.dumps(parse_yaml(text)), label)
+    except yaml.MarkedYAMLError as error:
+        mark, reason = error.problem_mark, error.problem
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise RecipeError([Problem(where, f"is not YAML: {reason}.")], label) from None
     except yaml.YAMLError as error:
-        raise RecipeError([Problem("", f"is not YAML: {' '.join(str(error).split())}")], label) from None
-    return _parse_json(json.dumps(data, default=str), label)
+        raise RecipeError([Problem("", f"is not YAML: {' '.join(str(error).split())}.")], label) from None
 
 
 def _parse_toml(text: str, label: str) -> Any:
@@ -145,18 +159,20 @@ def _check_depth(value: Any, label: str, depth: int = 0) -> None:
 
 
 def _override(data: dict[str, Any], word: str) -> str:
-    """Apply one `path=value` to the data; return the path."""
+    """Apply one `path=value` to the data; return the path as messages write it."""
     path, equals, text = word.partition("=")
     steps = re.findall(r"[^.\[\]]+", path)
     if not equals or not steps:
         raise UsageError(f'--set {word}: write it as path=value, for example "optimizer.lr=0.01".')
     target: Any = data
+    keys: list[str | int] = []
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         key: Any = step
         if isinstance(target, list):
             if not step.isdigit() or int(step) >= len(target):
                 raise UsageError(f"--set {word}: {step!r} is no position in a list of {len(target)}.")
             key = int(step)
+        keys.append(key)
         if following is None:
             target[key] = _parse_value(text, word)
             break
@@ -169,7 +185,7 @@ def _override(data: dict[str, Any], word: str) -> str:
             raise UsageError(f"--set {word}: {step!r} holds {child!r}, which has no settings.")
         target[key] = child
         target = child
-    return path
+    return join_path("", keys)
 
 
 def _parse_value(text: str, word: str) -> Any:
