@@ -120,12 +120,13 @@ __all__ = [
     "Transform",
     "UsageError",
     "Weighted",
+    "__version__",
     "about",
     "hookimpl",
     "load",
     "read_image",
+    "read_mask",
     "run",
-    "__version__",
 ]
 
 

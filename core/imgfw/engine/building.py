@@ -16,6 +16,7 @@ from imgfw.contract.errors import DataError, ImgfwError, PluginError, Problem, R
 from imgfw.contract.task import Task
 from imgfw.engine import distributed
 from imgfw.engine.criterion import Criterion
+from imgfw.engine.generators import seed_all
 from imgfw.engine.loading import (
     BadDataPolicy,
     BatchLoader,
@@ -30,7 +31,7 @@ from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_precision
 from imgfw.engine.schedule import Schedule
 from imgfw.engine.splits import BadSample, SplitView, Views, cut_splits, find_bad_targets, measure_statistics
-from imgfw.recipe.checking import monitors, reported_metrics
+from imgfw.recipe.checking import monitors, reported_metrics, with_inner
 from imgfw.recipe.resolving import Node, ResolvedRecipe, map_nodes
 from imgfw.recipe.schema import ModelCore, OptimizerCore, SchedulerCore
 
@@ -197,7 +198,7 @@ def _check_size(resolved: ResolvedRecipe, size: tuple[int, int] | None) -> None:
 
 def build_model(resolved: ResolvedRecipe, info: DatasetInfo) -> nn.Module:
     """Build the model from the run's seed, and freeze what the recipe freezes."""
-    torch.manual_seed(resolved.recipe.seed)
+    seed_all(resolved.recipe.seed)
     model = build(resolved.model, {"info": info})
     if not isinstance(model, nn.Module):
         raise PluginError(f"model: {resolved.model.provider.qualified} returned no torch.nn.Module.")
@@ -285,6 +286,7 @@ def build_parts(resolved: ResolvedRecipe, data: Data, device: torch.device) -> P
     precision = settle_precision(resolved, model, device)
     model.to(device).to(memory_format=precision.memory_format)
     about = resolved.model.provider.about
+    _refuse_coupled_loss(resolved)
     loss = build(resolved.loss, {"info": data.info, "model": model})
     batches = _batch_plan(resolved, data)
     plan = _plan(resolved, batches)
@@ -316,6 +318,16 @@ def build_parts(resolved: ResolvedRecipe, data: Data, device: torch.device) -> P
         eval_loaders=eval_loaders,
         eval_feeder=Feeder(data.eval_pipeline, device, precision.memory_format),
     )
+
+
+def _refuse_coupled_loss(resolved: ResolvedRecipe) -> None:
+    """A loss that depends on the whole batch at once cannot be computed by several processes."""
+    for node in with_inner(resolved.loss):
+        if node.provider.about.couples_batch and distributed.world_size() > 1:
+            message = (
+                f"{node.provider.name} depends on the whole batch at once: it needs a single process."
+            )
+            raise RecipeError([Problem(node.path, message)], resolved.source.label)
 
 
 def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:

@@ -42,6 +42,7 @@ class Criterion:
     def __init__(self, loss: Callable[[Any, Any], Any], auxiliary: Mapping[str, float]) -> None:
         self._loss = loss
         self._auxiliary = auxiliary
+        self._vectorizes = True
 
     def __call__(self, outputs: Any, targets: Any, num_samples: int) -> LossValue:
         """Compute the loss.
@@ -66,15 +67,24 @@ class Criterion:
         return _reduce(self._loss(outputs, targets), num_samples)
 
     def _mixed(self, outputs: Tensor, targets: MixedTargets) -> LossValue:
-        """Each sample's loss for both its classes, combined with its own weight; sample by sample, so that
-        any criterion will do."""
-        total = outputs.new_zeros(())
-        for position, share in enumerate(targets.weight.unbind()):
-            row = slice(position, position + 1)
-            for part, label in ((share, targets.first), (1 - share, targets.second)):
-                value = _reduce(self._loss(outputs[row], label[row]), 1)
-                total = total + part * value.sum / value.weight
-        return LossValue(total, _number(len(targets.weight), total), {})
+        """Each sample's loss for both its classes, combined with its own weight: a sample is a batch of one
+        to the criterion, so that any will do."""
+        first = self._by_sample(outputs, targets.first)
+        second = self._by_sample(outputs, targets.second)
+        losses = targets.weight * first + (1 - targets.weight) * second
+        return LossValue(losses.sum(), _number(len(losses), losses), {})
+
+    def _by_sample(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        def of_one(output: Tensor, label: Tensor) -> Tensor:
+            value = _reduce(self._loss(output.unsqueeze(0), label.unsqueeze(0)), 1)
+            return value.sum / value.weight
+
+        if self._vectorizes:
+            try:
+                return torch.vmap(of_one)(outputs, labels)
+            except RuntimeError:  # the criterion looks at its values, which cannot be vectorised
+                self._vectorizes = False
+        return torch.stack([of_one(*pair) for pair in zip(outputs, labels, strict=True)])
 
 
 def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, dict[str, Any]]:

@@ -6,19 +6,16 @@ is augmented alike whatever the batch, the worker and the process it is in.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
 from imgfw.contract.errors import UsageError
 from imgfw.contract.random import Keys
 from imgfw.contract.transform import Parameters, Transform
+from imgfw.engine.generators import seeded
 
 Sample = tuple[Any, Any]
 AnyTransform = Transform | Callable[[Any, Any], Sample]
@@ -161,21 +158,6 @@ def _name(transform: Any) -> str:
 def _call_seeded(transform: Callable[[Any, Any], Sample], sample: Sample, seed: int) -> Sample:
     with seeded(seed):
         return transform(*sample)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators of Python, NumPy and torch (CPU), and restore them afterwards."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed % 2**63)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 def as_mask(targets: Any, like: Any) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,23 +56,3 @@ class Progress:
         vars(self).update(state)
         self.best = Best(**state["best"]) if state["best"] else None
         self.loss_sum, self.loss_weight = self.loss_sum.to(device), self.loss_weight.to(device)
-
-
-def random_state() -> dict[str, Any]:
-    """The states of the global generators, which the model draws from (dropout, drop-path)."""
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, np.asarray(keys).tolist(), position, has_gauss, cached),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Bring the global generators back to where they were."""
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])

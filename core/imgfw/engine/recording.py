@@ -9,7 +9,8 @@ from imgfw.contract.about import Mode
 from imgfw.contract.callback import Best, Run
 from imgfw.contract.errors import DivergedError
 from imgfw.engine import checkpoint, distributed
-from imgfw.engine.progress import Progress, random_state
+from imgfw.engine.generators import generator_states
+from imgfw.engine.progress import Progress
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -119,7 +120,7 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "schedule": parts.schedule.state_dict(),
         "scaler": parts.scaler.state_dict(),
         "callbacks": [callback.state_dict() for callback in parts.callbacks],
-        "random": random_state(),
+        "generators": generator_states(),
         "info": dataclasses.asdict(parts.data.info),
         "statistics": dataclasses.asdict(statistics) if statistics is not None else None,
         "precision": parts.precision.name,

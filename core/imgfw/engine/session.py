@@ -18,9 +18,10 @@ from imgfw.engine.building import Data, Parts, build_data, build_parts
 from imgfw.engine.console import Console, make_console
 from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import evaluate as evaluate_split
+from imgfw.engine.generators import restore_generators
 from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.precision import choose_device
-from imgfw.engine.progress import Progress, restore_random_state
+from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
 from imgfw.engine.run_folder import FORMAT, RunFolder
 from imgfw.engine.splits import BadSample
@@ -281,7 +282,7 @@ class _Session:
         for callback, saved in zip(parts.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
         self._progress.load_state_dict(state["progress"], parts.precision.device)
-        restore_random_state(state["random"])
+        restore_generators(state["generators"])
 
     def _test(self, parts: Parts, run: Run) -> dict[str, float]:
         """Evaluate the best model on the test split."""
@@ -328,9 +329,8 @@ class _Session:
         numbers = sum(parameter.numel() for parameter in parts.model.parameters())
         settled = ", ".join(f"{path} {value}" for path, value in sorted(self._resolved.auto.items()))
         self._console.line(f"run      {self._folder.path}")
-        self._console.line(
-            f"data     {self._resolved.data.provider.name}: {counts}; {info.num_classes} classes, images {size}"
-        )
+        name = self._resolved.data.provider.name
+        self._console.line(f"data     {name}: {counts}; {info.num_classes} classes, images {size}")
         self._console.line(f"model    {self._resolved.model.provider.name}: {numbers:,} parameters")
         if settled:
             self._console.line(f"auto     {settled}")

@@ -93,8 +93,8 @@ def train(trainer: Trainer) -> None:
         notify("on_eval_end")
         notify("on_epoch_end")
         progress.epochs_done += 1
+        progress.finished = _stopped(run) or progress.step >= parts.plan.total_steps
         progress.stop = run.stop
-        progress.finished = progress.step >= parts.plan.total_steps or run.stop is not None
         trainer.recorder.end_epoch(parts, progress, run, trainer.clock)
         if progress.finished:
             break
@@ -123,11 +123,18 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int, notify: Events) 
             trainer.recorder.log_step(parts, progress, run, trainer.console)
         if trainer.interruption.requested():
             _save_and_leave(trainer)
-        if run.stop is not None:
+        if _stopped(run):
             break
     guard.report()
     clock.training += time.perf_counter() - began
     trainer.console.end()
+
+
+def _stopped(run: Run) -> bool:
+    """Whether a callback stopped the run, in this process or another."""
+    if distributed.any_process(run.stop is not None) and run.stop is None:
+        run.stop = "stopped by a callback in another process"
+    return run.stop is not None
 
 
 def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, list[RawBatch]]]:
