@@ -50,7 +50,7 @@ def judge_environment(environment: Environment) -> list[Finding]:
 def _broken_torch(environment: Environment) -> Iterator[Finding]:
     if environment.torch.error:
         yield Finding(
-            f"torch cannot be imported: {environment.torch.error}",
+            f"torch does not work: {environment.torch.error}",
             "Without it nothing can be trained or evaluated; check, show and list work.",
             "pip install --force-reinstall torch torchvision",
         )
@@ -70,7 +70,7 @@ def _broken_torchvision(environment: Environment) -> Iterator[Finding]:
         )
     elif error:
         yield Finding(
-            f"torchvision cannot be imported: {error}",
+            f"torchvision does not work: {error}",
             "Models, transforms and datasets need it.",
             "pip install --force-reinstall torch torchvision",
         )

@@ -24,8 +24,8 @@ class TorchFacts:
     """What torch says of itself and of the hardware.
 
     Attributes:
-        error: why torch cannot be imported; the other fields then say nothing.
-        vision_error: why torchvision cannot be imported.
+        error: why torch does not work; the other fields then say nothing.
+        vision_error: why torchvision does not work.
         cuda_build: the version of CUDA (or ROCm) that it was built for.
         gpus: the names of the GPUs that it can use.
         gpu_bf16: whether they compute in bfloat16.

@@ -17,15 +17,25 @@ from imgfw.cli.output import print_json, print_table
 def list_components(invocation: Invocation, kind: str, as_json: bool) -> None:
     """List the components of a KIND. The kinds are tasks, datasets, transforms, models, losses, optimizers,
     schedulers, metrics and callbacks."""
-    catalog = invocation.catalog
+    catalog, plural = invocation.catalog, find_kind(kind).name
     found = [
-        (name_in_recipe(provider, catalog), provider.plugin, provider.description)
-        for provider in catalog.providers(find_kind(kind).name)
+        {
+            "name": name_in_recipe(provider, catalog),
+            "plugin": provider.plugin,
+            "description": provider.description,
+        }
+        for provider in catalog.providers(plural)
     ]
     if as_json:
-        keys = ("name", "plugin", "description")
-        components = [dict(zip(keys, row, strict=True)) for row in found]
-        print_json({"format": 1, "kind": find_kind(kind).name, "components": components})
+        print_json({"format": 1, "kind": plural, "components": found})
         return
     warn_of_broken_plugins(catalog)
-    print_table(found, header=("NAME", "PLUGIN", "DESCRIPTION"))
+    print_table([(item["name"], _described(item)) for item in found], header=("NAME", "DESCRIPTION"))
+
+
+def _described(component: dict[str, str]) -> str:
+    """The description, with the plugin where it is not the built-in one."""
+    from imgfw.catalog.discovery import BUILTIN
+
+    owner = component["plugin"]
+    return component["description"] if owner == BUILTIN else f"{component['description']} ({owner})"

@@ -26,7 +26,8 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), inden
         first = "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False))
         for piece, text in enumerate(_wrap(row[-1], start)):
             line = f"{' ' * indent}{first}{text}" if piece == 0 else " " * start + text
-            click.echo(click.style(line.rstrip(), bold=bool(header) and number == 0))
+            heading = header and number == 0
+            click.echo(click.style(line.rstrip(), bold=True) if heading else line.rstrip())
 
 
 def _wrap(text: str, start: int) -> list[str]:

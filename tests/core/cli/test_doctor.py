@@ -101,6 +101,6 @@ def test_the_doctor_works_without_torch_and_with_a_broken_plugin(python, tmp_pat
     (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open shared object file')\n")
     done = python("-m", "imgfw", "doctor")
     assert done.returncode == 1
-    assert "torch cannot be imported: OSError: libtorch_cpu.so" in done.stdout
+    assert "torch does not work: OSError: libtorch_cpu.so" in done.stdout
     assert "the plugin imgfw-plugin-x is broken: RuntimeError: no licence found" in done.stdout
     assert done.stdout.endswith("2 problems\n")
