@@ -78,6 +78,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
+"""The version of imgfw."""
+
 __all__ = [
     "About",
     "BadSampleError",

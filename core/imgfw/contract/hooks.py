@@ -16,6 +16,7 @@ Provider = Callable[..., Any]
 
 hookspec = pluggy.HookspecMarker("imgfw")
 hookimpl = pluggy.HookimplMarker("imgfw")
+"""Marks a plugin's function as the implementation of the hook of its name."""
 
 
 @hookspec
