@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -44,20 +44,27 @@ class _Encoder:
 
     def encode(self, value: Any, where: str) -> Any:
         if isinstance(value, Tensor):
-            return self._tensor(value)
+            return self._tensor(value, where)
         if isinstance(value, _PLAIN):
             return value
         if isinstance(value, float):
-            return value if math.isfinite(value) else {"$": "float", "value": repr(value)}
+            return value if math.isfinite(value) else {"$": "float", "value": repr(float(value))}
         if isinstance(value, bytes):
             return {"$": "bytes", "value": base64.b64encode(value).decode()}
         if isinstance(value, Mapping):
             return self._mapping(value, where)
-        for kind, name in ((list, ""), (tuple, "tuple"), (set, "set"), (deque, "deque")):
-            if isinstance(value, kind):
-                items = [self.encode(item, f"{where}[{number}]") for number, item in enumerate(value)]
-                return {"$": name, "items": items} if name else items
+        if isinstance(value, list):
+            return self._items(value, where)
+        if isinstance(value, tuple):
+            return {"$": "tuple", "items": self._items(value, where)}
+        if isinstance(value, set):  # in an order of its own: equal states are saved alike
+            return {"$": "set", "items": self._items(sorted(value, key=repr), where)}
+        if isinstance(value, deque):
+            return {"$": "deque", "items": self._items(value, where), "maxlen": value.maxlen}
         raise TypeError(f"{where} holds {type(value).__name__}, which cannot be saved without pickle")
+
+    def _items(self, values: Iterable[Any], where: str) -> list[Any]:
+        return [self.encode(item, f"{where}[{number}]") for number, item in enumerate(values)]
 
     def _mapping(self, value: Mapping[Any, Any], where: str) -> Any:
         if all(isinstance(key, str) and key != "$" for key in value) and type(value) is dict:
@@ -68,7 +75,9 @@ class _Encoder:
         ]
         return {"$": "ordered" if isinstance(value, OrderedDict) else "dict", "pairs": pairs}
 
-    def _tensor(self, value: Tensor) -> Any:
+    def _tensor(self, value: Tensor, where: str) -> Any:
+        if value.layout != torch.strided:
+            raise TypeError(f"{where} holds a tensor of layout {value.layout}, which cannot be saved")
         value = value.detach()
         storage = value.untyped_storage()
         key = (value.device, storage.data_ptr() or id(value), value.dtype)
@@ -110,8 +119,11 @@ def decode(data: Any, storages: Mapping[str, Tensor]) -> Any:
         case "dict" | "ordered":
             pairs = [(decode(key, storages), decode(item, storages)) for key, item in data["pairs"]]
             return dict(pairs) if data["$"] == "dict" else OrderedDict(pairs)
-        case "tuple" | "set" | "deque" as name:
-            items = [decode(item, storages) for item in data["items"]]
-            return {"tuple": tuple, "set": set, "deque": deque}[name](items)
+        case "tuple":
+            return tuple(decode(data["items"], storages))
+        case "set":
+            return set(decode(data["items"], storages))
+        case "deque":
+            return deque(decode(data["items"], storages), data["maxlen"])
         case other:
             raise ValueError(f"{other!r} is no type of this format")
