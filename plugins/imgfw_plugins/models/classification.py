@@ -41,9 +41,9 @@ _OPTIONS = {
 }
 _SHAPES = "Takes float images `[B, C, H, W]` and returns logits `[B, num_classes]`"
 _SIZE_NOTES = {
-    "square": "Images must be square, of one size, with a side that is a multiple of the patch size in the "
+    "patch": "Images must be square, of one size, with a side that is a multiple of the patch size in the "
     "name; position embeddings of pretrained weights are interpolated to that size.",
-    "window": "Height and width must be multiples of 224.",
+    "window": "Images must be square, of one size, with a side that is a multiple of 224.",
 }
 
 
@@ -135,9 +135,9 @@ def _size_argument(name: str, family: Family, info: DatasetInfo) -> dict[str, An
         return {}
     height, width = info.image_size
     if family.image_size == "window":
-        if height % 224 or width % 224:
+        if height != width or height % 224:
             raise ValueError(
-                f"{name} needs a height and width that are multiples of 224, not {height}x{width}"
+                f"{name} needs square images with a side that is a multiple of 224, not {height}x{width}"
             )
         return {"input_size": (height, width)}
     patch = int(name.rsplit("_", 1)[1])
@@ -161,12 +161,12 @@ def _load(model: nn.Module, name: str, family: Family, pretrained: bool | str | 
     for old, new in family.old_names:
         _rename(state, old, new)
     adapt_stem_weights(model, state)
-    if "encoder.pos_embedding" in state and family.image_size == "square":
+    if "encoder.pos_embedding" in state and family.image_size == "patch":
         from torchvision.models.vision_transformer import interpolate_embeddings
 
         interpolate_embeddings(model.image_size, model.patch_size, state)
     if pretrained == "IMAGENET1K_FEATURES":
-        _keep_own_classifier(model, state)
+        keep_own_classifier(model, state)
     load_weights(model, state, head=family.head, source=source)
 
 
@@ -175,8 +175,13 @@ def _rename(state: dict[str, Tensor], pattern: str, replacement: str) -> None:
         state[re.sub(pattern, replacement, name)] = state.pop(name)
 
 
-def _keep_own_classifier(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Those weights hold no numbers for the classifier: it starts as it is."""
+def keep_own_classifier(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Let a classifier start as it is: torchvision's features-only weights hold no numbers for it.
+
+    Args:
+        model: it keeps its classifier.
+        state: weights, changed in place.
+    """
     state.update({name: own for name, own in model.state_dict().items() if name.startswith("classifier.")})
 
 

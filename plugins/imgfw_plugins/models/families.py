@@ -29,7 +29,8 @@ class Family:
         own_settings: defaults of single members that differ from the family's.
         constructor: fixed arguments of the constructor.
         auxiliary: weight in the loss of each auxiliary output.
-        image_size: how the constructor is told the image size: `square`, `window`, or not at all.
+        image_size: what sizes it takes: `patch` (squares of whole patches), `window` (squares of whole
+            windows), or any.
         old_names: patterns of names in torchvision's older files, and what they became.
         folds_input: the unit (convolution and norm) into which the input scaling of the published weights,
             which were trained on -1..1, is folded.
@@ -319,7 +320,7 @@ FAMILIES = (
         head=("heads.head.",),
         min_size=14,
         settings={"dropout": 0.0, "attention_dropout": 0.0},
-        image_size="square",
+        image_size="patch",
     ),
 )
 """Every family of `torchvision.models`; a test compares it with what torchvision lists."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STRIDES = (8, 16, 32, 64)
 _UNKNOWN_SIZE = (128, 128)
+_CHANNELS = 128
 _BODY = RESNET18.at("backbone.body.")
 
 
@@ -38,9 +39,9 @@ def fcos_resnet18_fpn(
 ) -> nn.Module:
     """An FCOS object detector on a ResNet-18 with a feature pyramid, for images of about 64 to 128 pixels.
 
-    torchvision's FCOS (Tian et al. 2019, arXiv:1904.01355) with its scale ranges halved, so that the levels
-    at strides 8, 16, 32 and 64 take objects up to about 32, 64, 128 pixels, and above. It learns from
-    scratch: all batch norms train, unless the backbone is pretrained.
+    torchvision's FCOS (Tian et al. 2019, arXiv:1904.01355) with half the channels and half the scale
+    ranges, so that the levels at strides 8, 16, 32 and 64 take objects up to about 32, 64, 128 pixels,
+    and above. It learns from scratch: all batch norms train, unless the backbone is pretrained.
 
     Args:
         info: what is known of the data.
@@ -58,21 +59,13 @@ def fcos_resnet18_fpn(
     with `boxes` (x1, y1, x2, y2 in pixels) and `labels` from 0. Returns a dict of losses in training, else a
     dict an image with `boxes`, `labels` and `scores`.
     """
-    from torch import nn
     from torchvision.models.detection import FCOS
     from torchvision.models.detection.anchor_utils import AnchorGenerator
-    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
     check_choices(pretrained, (), _BODY, pretrained_backbone)
     height, width = info.image_size or _UNKNOWN_SIZE
     model = FCOS(
-        resnet_fpn_backbone(
-            backbone_name="resnet18",
-            weights=None,
-            norm_layer=nn.BatchNorm2d,
-            trainable_layers=5,
-            returned_layers=[2, 3, 4],
-        ),
+        _resnet18_pyramid(),
         info.num_classes,
         min_size=min_size or min(height, width),
         max_size=max_size or max(height, width),
@@ -89,3 +82,12 @@ def fcos_resnet18_fpn(
         load_backbone(model, _BODY, pretrained_backbone, info)
         freeze_norms(model.backbone)
     return model
+
+
+def _resnet18_pyramid() -> nn.Module:
+    from torchvision.models import resnet18
+    from torchvision.models.detection.backbone_utils import BackboneWithFPN
+
+    layers = {"layer2": 128, "layer3": 256, "layer4": 512}
+    names = {layer: str(level) for level, layer in enumerate(layers)}
+    return BackboneWithFPN(resnet18(weights=None), names, list(layers.values()), _CHANNELS)
