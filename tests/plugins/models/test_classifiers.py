@@ -12,7 +12,6 @@ SMALLEST = [
     "convnext_tiny",
     "densenet121",
     "efficientnet_b0",
-    "efficientnet_v2_s",
     "googlenet",
     "mnasnet0_5",
     "mobilenet_v2",
@@ -24,7 +23,6 @@ SMALLEST = [
     "shufflenet_v2_x0_5",
     "squeezenet1_0",
     "swin_t",
-    "swin_v2_t",
 ]
 WITH_SMALL_INPUT = {name for family in FAMILIES if family.small_input for name in family.members}
 

@@ -14,7 +14,6 @@ from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 QUICK = [
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     "fcos_resnet18_fpn",
-    "fcos_resnet50_fpn",
     "retinanet_resnet50_fpn",
     "ssdlite320_mobilenet_v3_large",
 ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 
 import pytest
 import torch
@@ -58,12 +59,29 @@ def test_only_the_heads_parameters_depend_on_the_number_of_classes(name, build, 
     assert all(any(key.startswith(prefix) for key in heads) for prefix in facts(name).head)
 
 
-@pytest.mark.parametrize("name", [name for name in FIRSTS if name in ON_META] + WITH_OWN_DEFAULTS)
+@pytest.mark.parametrize("name", [name for name in FIRSTS if name in ON_META])
 def test_default_settings_build_what_torchvision_builds_by_default(name, build, info):
     with torch.device("meta"):
         ours = build(name, info(classes=1000))
         bare = models.get_model(name, **MEMBERS[name].constructor)
     assert str(ours) == str(bare)
+
+
+@pytest.mark.parametrize("name", WITH_OWN_DEFAULTS)
+def test_members_own_defaults_are_torchvisions(name, build, monkeypatch):
+    module = sys.modules[models.get_model_builder(name).__module__]
+    given = []
+
+    def record(self, setting, *args, **kwargs):
+        given.append((*args, kwargs.get("stochastic_depth_prob", 0.2)))
+
+    for constructor in ("ConvNeXt", "EfficientNet"):
+        if hasattr(module, constructor):
+            monkeypatch.setattr(getattr(module, constructor), "__init__", record)
+    models.get_model(name)
+    with pytest.raises(AttributeError):  # what it made is no module
+        build(name)
+    assert given[0] == given[1]
 
 
 @pytest.mark.parametrize("name", [name for name in FIRSTS if name in ON_META and MEMBERS[name].small_input])
