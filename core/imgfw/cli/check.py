@@ -45,7 +45,7 @@ def _course(resolved: ResolvedRecipe) -> str:
     if train.steps is not None:
         length = counted(train.steps, "step")
     else:
-        length = counted(train.epochs or 10, "epoch")
+        length = counted(train.epochs or 0, "epoch")
     optimizer, schedule = _name(resolved.optimizer.provider), _name(resolved.scheduler.provider)
     return (
         f"{length} of batches of {loader.batch_size} with {optimizer}, schedule {schedule}, "

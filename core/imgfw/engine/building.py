@@ -324,9 +324,7 @@ def _refuse_coupled_loss(resolved: ResolvedRecipe) -> None:
     """A loss that depends on the whole batch at once cannot be computed by several processes."""
     for node in with_inner(resolved.loss):
         if node.provider.about.couples_batch and distributed.world_size() > 1:
-            message = (
-                f"{node.provider.name} depends on the whole batch at once: it needs a single process."
-            )
+            message = f"{node.provider.name} depends on the whole batch at once: it needs a single process."
             raise RecipeError([Problem(node.path, message)], resolved.source.label)
 
 
@@ -346,8 +344,7 @@ def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:
 def _plan(resolved: ResolvedRecipe, batches: BatchPlan) -> Plan:
     train = resolved.recipe.train
     steps_per_epoch = batches.steps_per_epoch
-    epochs = train.epochs or 10
-    total_steps = train.steps or epochs * steps_per_epoch
+    total_steps = train.steps or (train.epochs or 0) * steps_per_epoch
     modes = reported_metrics(resolved)
     return Plan(total_steps, steps_per_epoch, -(-total_steps // steps_per_epoch), modes)
 

@@ -12,7 +12,7 @@ from typing import Any
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Run
 from imgfw.contract.dataset import ChannelStatistics
-from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
+from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Data, Parts, build_data, build_parts
 from imgfw.engine.console import Console, make_console
@@ -120,7 +120,7 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         the metrics by name, as `test/accuracy`.
 
     Raises:
-        ImgfwError: the run has no such split.
+        UsageError: the run has no such split.
     """
     with _processes():
         opened = RunFolder.open(folder, writes=False)
@@ -128,7 +128,7 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         best = checkpoint.load(best_folder(opened))
         data = build_data(resolved, opened.quarantine, statistics_of(best.state))
         if getattr(data.views, split) is None:
-            raise ImgfwError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
+            raise UsageError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
         parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device))
         parts.model.load_state_dict(best.model)
         return evaluate_split(parts, split, Console(quiet=True))

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from imgfw.contract.component import ComponentSpec
 
+DEFAULT_EPOCHS = 10
+DEFAULT_TYPES = {"optimizers": "adamw", "schedulers": "constant"}
+"""What a recipe gets that names no component of the kind, or gives it settings but no `type`."""
+
 
 def _of(kind: str) -> PlainValidator:
-    return PlainValidator(lambda value: ComponentSpec.parse(kind, value))
+    def parse(value: Any) -> ComponentSpec:
+        if kind in DEFAULT_TYPES and isinstance(value, dict) and "type" not in value:
+            value = {"type": DEFAULT_TYPES[kind], **value}
+        return ComponentSpec.parse(kind, value)
+
+    return PlainValidator(parse)
+
+
+def _default(kind: str) -> ComponentSpec:
+    return ComponentSpec(kind, DEFAULT_TYPES[kind])
 
 
 def _like(pattern: str, wording: str) -> AfterValidator:
@@ -96,7 +117,9 @@ class TransformSection(Section):
 class TrainSection(Section):
     """The training loop."""
 
-    epochs: Annotated[int, Ge(1)] | None = Field(None, description="passes over the training data (10)")
+    epochs: Annotated[int, Ge(1)] | None = Field(
+        None, description=f"passes over the training data ({DEFAULT_EPOCHS})"
+    )
     steps: Annotated[int, Ge(1)] | None = Field(None, description="optimizer steps, instead of epochs")
     device: Device = Field("auto", description="auto: a GPU where there is one, else the CPU")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -109,6 +132,14 @@ class TrainSection(Section):
     clip_grad_norm: Annotated[float, Gt(0)] | None = Field(None, description="largest norm of the gradients")
     accumulate: Annotated[int, Ge(1)] = Field(1, description="micro-batches that one batch is cut into")
     log_every: Annotated[int, Ge(1)] = Field(100, description="steps between two reports of the loss")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_length(cls, given: Any) -> Any:
+        """A training without a length takes `DEFAULT_EPOCHS`."""
+        if isinstance(given, dict) and given.get("epochs") is None and given.get("steps") is None:
+            return {**given, "epochs": DEFAULT_EPOCHS}
+        return given
 
 
 class CheckpointSection(Section):
@@ -144,8 +175,8 @@ class Recipe(Section):
     transforms: TransformSection = TransformSection()
     model: ModelSpec = Field(description="the model")
     loss: LossSpec | None = Field(None, description="null: the task's default")
-    optimizer: OptimizerSpec = Field(ComponentSpec("optimizers", "adamw"), description="the optimizer")
-    scheduler: SchedulerSpec = Field(ComponentSpec("schedulers", "constant"), description="the schedule")
+    optimizer: OptimizerSpec = Field(_default("optimizers"), description="the optimizer")
+    scheduler: SchedulerSpec = Field(_default("schedulers"), description="the schedule")
     metrics: list[MetricSpec] | None = Field(None, description="null: the task's default")
     callbacks: list[CallbackSpec] = Field(default_factory=list, description="called in this order")
     train: TrainSection = TrainSection()

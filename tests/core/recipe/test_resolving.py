@@ -192,8 +192,8 @@ def test_a_setting_in_the_wrong_place_is_told_its_own(problems, changes: dict, e
         ),
         ({"loss": 5}, 'loss: should be a name, or an object with "type" and settings, not 5.'),
         (
-            {"optimizer": {"lr": 0.1}},
-            'optimizer: should be a name, or an object with "type" and settings, not {"lr": 0.1}.',
+            {"model": {"width": 64}},
+            'model: should be a name, or an object with "type" and settings, not {"width": 64}.',
         ),
         (
             {"optimizer": {"type": "sgd", "lr": "0.1"}},
@@ -274,3 +274,7 @@ def test_a_name_that_a_loaded_plugin_has_too_is_noted(write, catalog) -> None:
     assert str(note) == 'model: "small_net" means imgfw/small_net, not rival.py/small_net.'
     qualified = bare | {"model": "imgfw/small_net"}
     assert resolve(read_recipe(write(qualified)), catalog).notes == []
+
+
+def test_settings_without_a_type_belong_to_the_default_optimizer(resolved) -> None:
+    assert resolved(optimizer={"lr": 0.5}).optimizer.to_json()["type"] == "imgfw/adamw"
