@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from imgfw.contract.errors import DataError, ImgfwError
+from imgfw.contract.errors import DataError, ImgfwError, PluginError
 from imgfw.engine.files import replace_link, sha256, sync_file, sync_folder, write_json
 from imgfw.engine.state import decode, encode
 
 FORMAT = 1
+_NAME = re.compile(r"[0-9]+(-step-[0-9]+)?")
 _FILES = ("model.safetensors", "state.safetensors", "state.json")
 
 
@@ -54,13 +56,14 @@ def save(folder: Path, model_state: Mapping[str, Tensor], state: Mapping[str, An
         state: everything else, see `state.encode` for what it may hold.
 
     Raises:
+        PluginError: the state holds something that cannot be saved; the message says where.
         ImgfwError: the disk is full or cannot be written; what was there before is untouched.
     """
+    tree, tensors = _encoded(state)
     aside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
-        tree, tensors = encode(dict(state))
         save_file(_separate(model_state), aside / "model.safetensors")
         save_file(tensors, aside / "state.safetensors")
         write_json(aside / "state.json", {"format": FORMAT, "state": tree})
@@ -70,10 +73,7 @@ def save(folder: Path, model_state: Mapping[str, Tensor], state: Mapping[str, An
             name: {"bytes": (aside / name).stat().st_size, "sha256": sha256(aside / name)} for name in _FILES
         }
         write_json(aside / "manifest.json", {"format": FORMAT, "files": manifest})
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-        sync_folder(folder.parent)
+        _put_in_place(aside, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
@@ -82,6 +82,26 @@ def save(folder: Path, model_state: Mapping[str, Tensor], state: Mapping[str, An
             f"The checkpoint {folder} cannot be written: {error}.",
             f"{hint}; the earlier checkpoints are whole, and the run can be resumed from them.",
         ) from error
+
+
+def _encoded(state: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor]]:
+    try:
+        return encode(dict(state))
+    except TypeError as error:
+        raise PluginError(
+            f"{error}.", "A state_dict holds numbers, strings, tensors, and lists and dicts of them."
+        ) from None
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    """Rename a finished folder; what stands in its place is removed only once the new one is there."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _separate(model_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -150,8 +170,7 @@ def ordered(checkpoints: Path) -> list[Path]:
     """The checkpoints of a run, the oldest first."""
     if not checkpoints.is_dir():
         return []
-    folders = [item for item in checkpoints.iterdir() if item.name[0].isdigit() and not item.is_symlink()]
-    return sorted(folders, key=_position)
+    return sorted((item for item in checkpoints.iterdir() if _NAME.fullmatch(item.name)), key=_position)
 
 
 def _position(folder: Path) -> tuple[int, int]:

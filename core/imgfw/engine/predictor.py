@@ -16,8 +16,10 @@ from imgfw.contract.dataset import ChannelStatistics, DatasetInfo
 from imgfw.contract.errors import DataError
 from imgfw.contract.task import Task
 from imgfw.engine import checkpoint
-from imgfw.engine.building import Statistics, build, build_model, settle_precision
+from imgfw.engine.building import build_model, settle_precision
+from imgfw.engine.components import build
 from imgfw.engine.criterion import split_outputs
+from imgfw.engine.data import Statistics
 from imgfw.engine.images import read_image
 from imgfw.engine.loading import collate_images
 from imgfw.engine.pipeline import Pipeline

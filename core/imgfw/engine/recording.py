@@ -14,9 +14,9 @@ from imgfw.engine.progress import Progress
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
+    from imgfw.engine.clock import Clock
     from imgfw.engine.console import Console
     from imgfw.engine.run_folder import RunFolder
-    from imgfw.engine.training import Clock
 
 
 class Recorder:

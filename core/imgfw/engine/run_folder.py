@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ class RunFolder:
     def write_json(self, name: str, data: Any) -> None:
         """Write one of the folder's JSON documents."""
         if self._writes:
-            write_json(self.path / name, data)
+            write_json(self.path / name, _json_ready(data))
 
     def read_json(self, name: str) -> Any:
         """Read one of the folder's JSON documents."""
@@ -89,9 +90,8 @@ class RunFolder:
     def event(self, event: str, **data: Any) -> None:
         """Append a line to events.jsonl, with the time."""
         if self._writes:
-            line = json.dumps(
-                {"time": round(time.time(), 3), "event": event, **data}, allow_nan=False, default=str
-            )
+            entry = {"time": round(time.time(), 3), "event": event, **_json_ready(data)}
+            line = json.dumps(entry, allow_nan=False, default=str)
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
@@ -100,12 +100,29 @@ class RunFolder:
         if not self._writes:
             return
         path = self.path / "quarantine.csv"
-        row = [sample.split, str(sample.index), sample.source, sample.reason]
-        known = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
-        if row in known:
-            return  # noted before the run was resumed
-        with path.open("a", encoding="utf-8", newline="") as file:
+        row = [sample.split, str(sample.index), _as_utf8(sample.source), _as_utf8(sample.reason)]
+        with path.open("a+", encoding="utf-8", newline="") as file:
+            file.seek(0)
+            known = list(csv.reader(file))
+            if row in known:
+                return  # noted before the run was resumed
             writer = csv.writer(file, lineterminator="\n")
             if not known:
                 writer.writerow(["split", "index", "source", "reason"])
             writer.writerow(row)
+
+
+def _as_utf8(text: str) -> str:
+    """A text with an escape for each byte of a file's name that is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _json_ready(data: Any) -> Any:
+    """The data with null for each number that is not finite: JSON has none."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _json_ready(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_json_ready(value) for value in data]
+    return data

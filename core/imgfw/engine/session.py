@@ -14,10 +14,13 @@ from imgfw.contract.callback import Run
 from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
-from imgfw.engine.building import Data, Parts, build_data, build_parts
+from imgfw.engine.building import Parts, build_parts
+from imgfw.engine.clock import Clock, verdict
 from imgfw.engine.console import Console, make_console
+from imgfw.engine.data import Data, build_data
 from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import evaluate as evaluate_split
+from imgfw.engine.events import Events
 from imgfw.engine.generators import restore_generators
 from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.precision import choose_device
@@ -25,7 +28,7 @@ from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
 from imgfw.engine.run_folder import FORMAT, RunFolder
 from imgfw.engine.splits import BadSample
-from imgfw.engine.training import Clock, Events, InterruptedTrainingError, Trainer, train
+from imgfw.engine.training import InterruptedTrainingError, Trainer, train
 from imgfw.recipe.checking import check, default_monitor, reported_metrics
 from imgfw.recipe.reading import read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
@@ -312,7 +315,7 @@ class _Session:
             "best": {"epoch": best.epoch, **best.metrics} if best else None,
             "test": {name: value for name, value in (test or {}).items() if value == value},
             "throughput": round(clock.samples / clock.training, 1) if clock.training else None,
-            "verdict": _verdict(clock),
+            "verdict": verdict(clock),
         }
         self._folder.write_json("summary.json", summary)
         self._folder.event("end", status=status, reason=reason)
@@ -346,14 +349,3 @@ class _Session:
             self._console.line(f"{name} {value:.4f}")
         if summary["verdict"]:
             self._console.line(summary["verdict"])
-
-
-def _verdict(clock: Clock) -> str | None:
-    """One sentence on what held the training back, from what the loop measured."""
-    if not clock.training:
-        return None
-    share = clock.waiting_for_data / clock.training
-    speed = f"{clock.samples / clock.training:,.0f} images/s while training"
-    if share > 0.2:
-        return f"{speed}; the input held it back: {share:.0%} of the time went into waiting for data."
-    return f"{speed}; the model's own step set the pace: {share:.0%} of the time went into waiting for data."

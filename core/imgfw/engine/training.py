@@ -14,26 +14,23 @@ Speed, precision and processes are looked after elsewhere; so are the files.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor, nn
-
-from imgfw.contract.callback import Callback, EvalBatch, Run
-from imgfw.contract.errors import DataError
+from imgfw.contract.callback import EvalBatch, Run
 from imgfw.engine import distributed
 from imgfw.engine.building import Parts
+from imgfw.engine.clock import Clock
 from imgfw.engine.console import Console
-from imgfw.engine.criterion import LossValue
 from imgfw.engine.evaluation import StoppedEvaluationError, evaluate
+from imgfw.engine.events import Events
 from imgfw.engine.guard import NonFiniteGuard
 from imgfw.engine.interruption import Interruption
-from imgfw.engine.loading import Batch, RawBatch
+from imgfw.engine.loading import RawBatch
 from imgfw.engine.parameters import set_training
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
+from imgfw.engine.step import optimizer_step
 
 
 class InterruptedTrainingError(Exception):
@@ -60,16 +57,7 @@ class Trainer:
     recorder: Recorder
     console: Console
     interruption: Interruption
-    clock: Clock = field(default_factory=lambda: Clock())
-
-
-@dataclass
-class Clock:
-    """Seconds since the loop began, and where they went."""
-
-    training: float = 0.0
-    waiting_for_data: float = 0.0
-    samples: int = 0
+    clock: Clock = field(default_factory=Clock)
 
 
 def train(trainer: Trainer) -> None:
@@ -149,66 +137,6 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
         yield step, micro_batches
 
 
-def optimizer_step(
-    parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard
-) -> None:
-    """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
-    parts.optimizer.zero_grad(set_to_none=True)
-    whole = len(micro_batches) == 1 and distributed.world_size() == 1
-    total, weight, indices = [], [], []
-    for number, raw in enumerate(micro_batches, 1):
-        parts.data.policy.handle(raw.bad)
-        if not raw.indices:
-            _refuse_empty(raw)
-            continue
-        batch = parts.train_feeder.prepare(raw)
-        with _syncing(parts.forward, number == len(micro_batches)):
-            loss = _loss(parts, batch)
-            value = loss.sum / loss.weight if whole else loss.sum
-            parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        total.append(loss.sum.detach())
-        weight.append(loss.weight.detach())
-        indices.extend(raw.indices)
-    if not total:
-        return
-    batch_sum, batch_weight = torch.stack(total).sum(), torch.stack(weight).sum()
-    distributed.sum_over_processes(batch_sum)
-    distributed.sum_over_processes(batch_weight)
-    guard.before_step(batch_sum, progress.step + 1, indices)
-    if not whole:
-        _scale_gradients(parts.model, distributed.world_size() / batch_weight)
-    clip = parts.resolved.recipe.train.clip_grad_norm
-    if clip is not None:
-        parts.scaler.unscale_(parts.optimizer)
-        nn.utils.clip_grad_norm_(parts.model.parameters(), clip)
-    parts.scaler.step(parts.optimizer)
-    parts.scaler.update()
-    progress.add_loss(batch_sum, batch_weight)
-
-
-def _loss(parts: Parts, batch: Batch) -> LossValue:
-    with parts.precision.autocast():
-        inputs = (batch.images, batch.targets) if parts.computes_losses else (batch.images,)
-        return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))
-
-
-def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Processes exchange gradients at a step's last micro-batch only."""
-    no_sync: Callable[[], AbstractContextManager[None]] | None = getattr(forward, "no_sync", None)
-    return nullcontext() if last or no_sync is None else no_sync()
-
-
-def _scale_gradients(model: nn.Module, factor: Tensor) -> None:
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    torch._foreach_mul_(gradients, factor)
-
-
-def _refuse_empty(raw: RawBatch) -> None:
-    """Several processes step together, so none of them can leave a batch out."""
-    if distributed.world_size() > 1 and raw.bad:
-        raise DataError(f"All samples of a process's batch are unusable, {raw.bad[0].source} among them.")
-
-
 def _evaluate(trainer: Trainer, notify: Events) -> None:
     """Evaluate on the validation split, and let the schedule know."""
     parts, progress, run = trainer.parts, trainer.progress, trainer.run
@@ -233,30 +161,3 @@ def _save_and_leave(trainer: Trainer) -> None:
     trainer.console.end()
     trainer.recorder.save(trainer.parts, trainer.progress)
     raise InterruptedTrainingError
-
-
-class Events:
-    """Calls the callbacks that override an event, in the recipe's order; nobody else costs anything."""
-
-    def __init__(self, callbacks: list[Callback], run: Run) -> None:
-        self._callbacks = callbacks
-        self._run = run
-        self._listeners: dict[str, list[Callable[[Run], None]]] = {}
-
-    def _of(self, event: str) -> list[Callable[[Run], None]]:
-        if event not in self._listeners:
-            default = getattr(Callback, event)
-            self._listeners[event] = [
-                getattr(callback, event)
-                for callback in self._callbacks
-                if getattr(type(callback), event) is not default
-            ]
-        return self._listeners[event]
-
-    def has(self, event: str) -> bool:
-        """Whether anybody listens."""
-        return bool(self._of(event))
-
-    def __call__(self, event: str) -> None:
-        for listener in self._of(event):
-            listener(self._run)
