@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,11 @@ class RunFolder:
         if not (path / "recipe.resolved.json").is_file():
             raise UsageError(f"{path} is not the folder of a run.", "Name the folder that imgfw run printed.")
         return cls(path, writes)
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        if self._writes:
+            shutil.rmtree(self.path)
 
     @property
     def checkpoints(self) -> Path:

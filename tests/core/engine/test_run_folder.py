@@ -1,0 +1,105 @@
+"""A run's folder: never overwritten, never half written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+
+import pytest
+from imgfw import UsageError
+from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.splits import BadSample
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(tmp_path, "run")
+
+
+def quarantined(folder):
+    with (folder.path / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_no_run_overwrites_another(tmp_path):
+    names = [RunFolder.create(tmp_path / "runs", "tiny").path.name for _ in range(3)]
+    assert names == ["tiny", "tiny-2", "tiny-3"]
+
+
+def test_a_name_that_a_file_has_is_taken(tmp_path):
+    (tmp_path / "tiny").write_text("mine")
+    assert RunFolder.create(tmp_path, "tiny").path.name == "tiny-2"
+    assert (tmp_path / "tiny").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UsageError, match=r"cannot be made.*output_dir"):
+        RunFolder.create(tmp_path / "runs", "tiny")
+
+
+def test_only_the_folder_of_a_run_is_opened(tmp_path, folder):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
+        RunFolder.open(tmp_path)
+    folder.write_json("recipe.resolved.json", {"version": 1})
+    assert RunFolder.open(str(folder.path)).read_json("recipe.resolved.json") == {"version": 1}
+
+
+def test_metrics_have_a_column_for_all_that_any_epoch_measured(folder):
+    folder.write_metrics([{"epoch": 1, "val/loss": 0.5}, {"epoch": 2, "lr": 0.1, "val/loss": 0.25}])
+    text = (folder.path / "metrics.csv").read_text()
+    assert text == "epoch,val/loss,lr\n1,0.5,\n2,0.25,0.1\n"
+
+
+def test_metrics_keep_every_digit(folder):
+    folder.write_metrics([{"loss": 0.1 + 0.2}, {"loss": float("nan")}])
+    assert (folder.path / "metrics.csv").read_text() == "loss\n0.30000000000000004\nnan\n"
+
+
+def test_events_are_appended_with_their_time(folder):
+    folder.event("start", step=0)
+    folder.event("end", status="completed")
+    first, second = map(json.loads, (folder.path / "events.jsonl").read_text().splitlines())
+    assert (first["event"], first["step"]) == ("start", 0)
+    assert (second["event"], second["status"]) == ("end", "completed")
+    assert 0 <= second["time"] - first["time"] < 60
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_not_is_null(folder, value):
+    folder.event("epoch", **{"val/loss": value})
+    folder.write_json("summary.json", {"best": {"val/loss": value, "epoch": 1}, "test": [value]})
+    assert json.loads((folder.path / "events.jsonl").read_text())["val/loss"] is None
+    assert folder.read_json("summary.json") == {"best": {"val/loss": None, "epoch": 1}, "test": [None]}
+
+
+BAD = BadSample("train", 7, "cats/a,1.png", 'is "empty"')
+
+
+def test_a_sample_that_was_left_out_is_listed(folder):
+    folder.quarantine(BAD)
+    assert quarantined(folder) == [
+        ["split", "index", "source", "reason"],
+        ["train", "7", "cats/a,1.png", 'is "empty"'],
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ["a.png", "a\nb.png", "a\r\nb.png", "a\u2028b\x1c.png", os.fsdecode(b"\xfc.png"), ' "a", b']
+)
+def test_a_sample_is_listed_once_however_often_the_run_is_resumed(folder, source):
+    for _ in range(2):
+        resumed = RunFolder(folder.path)
+        resumed.quarantine(BadSample("val", 3, source, "is empty"))
+        resumed.quarantine(BAD)
+    assert [row[:2] for row in quarantined(folder)] == [["split", "index"], ["val", "3"], ["train", "7"]]
+
+
+def test_only_the_process_that_writes_writes(tmp_path, folder):
+    other = RunFolder(folder.path, writes=False)
+    other.write_json("a.json", {})
+    other.write_metrics([{"epoch": 1}])
+    other.event("start")
+    other.quarantine(BAD)
+    assert list(folder.path.iterdir()) == []
