@@ -110,7 +110,7 @@ def test_a_module_of_the_core_imports_from_its_own_floor_or_from_below() -> None
 
 def test_the_core_has_no_floor_but_those_of_the_design() -> None:
     folders = {path.name for path in CORE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == {*FLOORS, "testing"}
+    assert folders == set(FLOORS)
     assert {path.name for path in CORE.glob("*.py")} == {"__init__.py", "__main__.py"}
 
 

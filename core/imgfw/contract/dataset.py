@@ -116,8 +116,8 @@ class InMemory:
         from torchvision import tv_tensors
 
         rows = torch.as_tensor(indices)
-        targets = self.targets[rows]
-        return self.images[rows], tv_tensors.Mask(targets) if targets.ndim == 3 else targets
+        images, targets = self.images.index_select(0, rows), self.targets.index_select(0, rows)
+        return images, tv_tensors.Mask(targets) if targets.ndim == 3 else targets
 
     def labels(self) -> Sequence[int] | None:
         """Class index of each sample; None when the targets are not class indices."""

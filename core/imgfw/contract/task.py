@@ -38,6 +38,14 @@ class Task(Component, kind="tasks"):
         """Find the targets of a collated batch that cannot be right: `(position in the batch, reason)`."""
         raise NotImplementedError
 
+    def check_outputs(self, outputs: Any) -> str:
+        """Say what is wrong with a model's outputs in evaluation mode for one image, before training begins.
+
+        Returns:
+            for example `it returns [1, 5], but there are 10 classes`; empty: nothing is wrong.
+        """
+        return ""
+
     def predictions(self, outputs: Any) -> Any:
         """Turn a model's outputs in evaluation mode into predictions: what metrics and `records` get."""
         raise NotImplementedError

@@ -13,7 +13,7 @@ from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
 from imgfw.engine.components import build
-from imgfw.engine.criterion import Criterion
+from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.data import Data
 from imgfw.engine.generators import seed_all
 from imgfw.engine.loading import (
@@ -156,6 +156,29 @@ def build_parts(resolved: ResolvedRecipe, data: Data, device: torch.device) -> P
         eval_loaders=eval_loaders,
         eval_feeder=Feeder(data.eval_pipeline, device, precision.memory_format),
     )
+
+
+def try_model(parts: Parts) -> None:
+    """Send one training image through the model as it is evaluated, to find what cannot work in seconds.
+
+    Raises:
+        RecipeError: the model cannot take the images, or what it returns does not fit the task.
+    """
+    node, about = parts.resolved.model, parts.resolved.model.provider.about
+    view = parts.data.views.train
+    fetcher = Fetcher(view, parts.data.eval_pipeline, parts.data.task, about.computes_losses)
+    raw = next(batch for batch in (fetcher[(0, [index])] for index in range(len(view))) if batch.indices)
+    images = parts.eval_feeder.prepare(raw).images
+    parts.model.eval()
+    try:
+        with torch.inference_mode(), parts.precision.autocast():
+            outputs, _ = split_outputs(parts.model(images), about.auxiliary)
+        wrong = parts.data.task.check_outputs(outputs)
+    except Exception as error:  # a model is a plugin's code and may raise anything
+        wrong = f"it cannot take images {list(images[0].shape)}: {type(error).__name__}: {error}"
+    if wrong:
+        problem = Problem(node.path, f"does not fit the data: {wrong}.", "", node.provider.qualified)
+        raise RecipeError([problem], parts.resolved.source.label)
 
 
 def _refuse_coupled_loss(resolved: ResolvedRecipe) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -65,6 +67,16 @@ def wait_for_all() -> None:
     """Wait until every process is here."""
     if world_size() > 1:
         any_process(0)
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Let the main process do something first, and then the others."""
+    if not is_main():
+        wait_for_all()
+    yield
+    if is_main():
+        wait_for_all()
 
 
 def share_text(text: str) -> str:

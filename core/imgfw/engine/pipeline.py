@@ -112,6 +112,8 @@ class Pipeline:
             indices: the samples' indices in the split.
             partners: the batches to mix in, as `(images, targets, indices)`.
         """
+        if not self.on_batches:
+            return to_float(images), targets
         keys = self.keys(epoch, indices)
         for place, transform in self.on_batches:
             parameters = _draw(transform, keys.fold(place + 1), images)

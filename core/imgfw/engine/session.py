@@ -14,7 +14,7 @@ from imgfw.contract.callback import Run
 from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
-from imgfw.engine.building import Parts, build_parts
+from imgfw.engine.building import Parts, build_parts, try_model
 from imgfw.engine.clock import Clock, verdict
 from imgfw.engine.console import Console, make_console
 from imgfw.engine.data import Data, build_data
@@ -186,6 +186,7 @@ class _Session:
         self._found = found
         self._progress = Progress()
         self._clock = Clock()
+        self._begun = False
         checkpoints = resolved.recipe.checkpoint
         monitor = checkpoints.monitor or default_monitor(resolved)
         mode = checkpoints.mode or reported_metrics(resolved).get(monitor, "min")
@@ -205,16 +206,24 @@ class _Session:
             raise InterruptedRun("Stopped at once.", hint, signal.SIGINT) from None
         except ImgfwError as error:
             if not isinstance(error, InterruptedRun):
-                self._summarize("failed", error.message)
+                self._fail(error.message)
             raise
         except Exception as error:
-            self._summarize("failed", f"{type(error).__name__}: {error}")
+            self._fail(f"{type(error).__name__}: {error}")
             raise
         finally:
             self._console.end()
 
+    def _fail(self, reason: str) -> None:
+        """Note a failure; a run that failed before its first step leaves no folder behind."""
+        if self._begun or self._found is not None:
+            self._summarize("failed", reason)
+        else:
+            self._folder.remove()
+
     def _train_and_test(self, interruption: Interruption) -> RunResult:
         parts, run = self._build()
+        self._begun = True
         trainer = Trainer(
             parts, self._progress, run, self._recorder, self._console, interruption, self._clock
         )
@@ -244,11 +253,14 @@ class _Session:
     def _build(self) -> tuple[Parts, Run]:
         resolved, found = self._resolved, self._found
         known = statistics_of(found.state) if found is not None else None
-        data = build_data(resolved, self._note_bad, known)
+        with distributed.main_first():  # only one process downloads
+            data = build_data(resolved, self._note_bad, known)
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device)
         if found is not None:
             self._restore(parts, found)
+        else:
+            try_model(parts)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
         self._folder.write_json("environment.json", describe_environment(resolved.versions))
         self._folder.event("start" if found is None else "resume", step=self._progress.step)

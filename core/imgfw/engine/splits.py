@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,7 +63,8 @@ class SplitView:
 
     def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         """Fetch several samples at once, from a dataset that can: `(images, targets)`."""
-        chosen = self.indices[torch.as_tensor(indices)]
+        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # from a list four times as fast as torch
+        chosen = self.indices.index_select(0, rows)
         images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
         return images, targets
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from imgfw import Task
 
+from imgfw_plugins.tasks.logits import wrong_shape
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,6 +40,10 @@ class Classification(Task):
             (i, f"label {int(targets[i])} is not one of the {num_classes} classes (0..{num_classes - 1})")
             for i in positions
         ]
+
+    def check_outputs(self, outputs: Any) -> str:
+        """Outputs are logits `[B, K]`."""
+        return wrong_shape(outputs, 2, self.info.num_classes)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities of the classes, float32 `[B, K]`."""

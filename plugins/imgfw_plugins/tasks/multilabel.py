@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from imgfw import Task
 
+from imgfw_plugins.tasks.logits import wrong_shape
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torchmetrics import Metric
@@ -44,6 +46,10 @@ class Multilabel(Task):
             (i, f"its multi-hot row holds {targets[i][wrong[i]][0].item():g}; only 0 and 1 have a meaning")
             for i in wrong.any(dim=1).nonzero().flatten().tolist()
         ]
+
+    def check_outputs(self, outputs: Any) -> str:
+        """Outputs are logits `[B, K]`."""
+        return wrong_shape(outputs, 2, self.info.num_classes)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """The probability of each class on its own, float32 `[B, K]`."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from imgfw import DataError, Task
 
+from imgfw_plugins.tasks.logits import wrong_shape
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -57,6 +59,10 @@ class Segmentation(Task):
             )
             for i in wrong.flatten(1).any(dim=1).nonzero().flatten().tolist()
         ]
+
+    def check_outputs(self, outputs: Any) -> str:
+        """Outputs are logits `[B, K, H, W]`."""
+        return wrong_shape(outputs, 4, self.info.num_classes)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """The likeliest class of each pixel, int64 `[B, H, W]`."""

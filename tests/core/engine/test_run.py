@@ -213,6 +213,23 @@ def test_unreadable_images_can_be_left_out_and_are_listed(train, tmp_path, worke
     assert result.status == "completed"
 
 
+def test_a_model_that_does_not_fit_the_data_is_found_before_the_first_step(train, tmp_path):
+    plugin = tmp_path / "five.py"
+    plugin.write_text(
+        "import imgfw\n\n"
+        "def five(info):\n"
+        '    """Five classes, whatever the data has."""\n'
+        "    from torch import nn\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 5))\n\n"
+        "@imgfw.hookimpl\n"
+        "def imgfw_models():\n"
+        "    return [five]\n"
+    )
+    with pytest.raises(imgfw.RecipeError, match=r"model .* it returns \[1, 5\], not \[B, 10\]"):
+        train({**CLASSIFICATION, "plugins": [str(plugin)], "model": "five"})
+    assert not list((tmp_path / "runs").iterdir())
+
+
 def test_a_label_out_of_range_is_found_before_the_first_step(train, tmp_path):
     plugin = tmp_path / "wrong_labels.py"
     plugin.write_text(
