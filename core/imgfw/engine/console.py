@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _REFRESH_SECONDS = 0.1
@@ -92,6 +95,29 @@ class TerminalConsole(Console):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class _LogHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.line(record.getMessage())
+
+
+@contextmanager
+def show_log(console: Console) -> Iterator[None]:
+    """Print what components log under `imgfw` (a download, say) while the context lasts."""
+    logger, handler = logging.getLogger("imgfw"), _LogHandler(console)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def make_console(quiet: bool) -> Console:

@@ -16,7 +16,7 @@ from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, Usa
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Parts, build_parts, try_model
 from imgfw.engine.clock import Clock, verdict
-from imgfw.engine.console import Console, make_console
+from imgfw.engine.console import Console, make_console, show_log
 from imgfw.engine.data import Data, build_data
 from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import evaluate as evaluate_split
@@ -253,7 +253,7 @@ class _Session:
     def _build(self) -> tuple[Parts, Run]:
         resolved, found = self._resolved, self._found
         known = statistics_of(found.state) if found is not None else None
-        with distributed.main_first():  # only one process downloads
+        with distributed.main_first(), show_log(self._console):  # only one process downloads
             data = build_data(resolved, self._note_bad, known)
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device)
