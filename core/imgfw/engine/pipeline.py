@@ -40,27 +40,33 @@ class Pipeline:
     def __init__(self, transforms: Sequence[AnyTransform], seed: int, in_batches: bool) -> None:
         self._transforms = list(enumerate(transforms))
         self._seed = seed
+        self._refuse_samples_after_batches()
         start = self._first_on_batches(in_batches)
         self.on_samples = self._transforms[:start]
-        self.on_batches: list[tuple[int, Transform]] = []
-        for place, transform in self._transforms[start:]:
-            if not (isinstance(transform, Transform) and transform.works_on_batches()):
-                raise UsageError(
-                    f"The transform {_name(transform)} works on single samples, but stands after "
-                    f"{_name(self._transforms[start][1])}, which works on batches.",
-                    "Put it earlier in the list.",
-                )
-            self.on_batches.append((place, transform))
+        self.on_batches = [
+            (place, item) for place, item in self._transforms[start:] if isinstance(item, Transform)
+        ]
         self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
         if len(self.mixing) > 1:
             names = " and ".join(_name(item) for _, item in self.mixing)
             raise UsageError(f"{names} both mix samples; a recipe can have one transform that does.")
 
+    def _refuse_samples_after_batches(self) -> None:
+        first: Transform | None = None
+        for _, item in self._transforms:
+            if first is not None and not _works_on_batches(item):
+                raise UsageError(
+                    f"The transform {_name(item)} works on single samples, but stands after {_name(first)}, "
+                    "which works on batches.",
+                    "Put it earlier in the list.",
+                )
+            if first is None and isinstance(item, Transform) and not item.works_on_samples():
+                first = item
+
     def _first_on_batches(self, in_batches: bool) -> int:
-        kept = [isinstance(item, Transform) and item.works_on_batches() for _, item in self._transforms]
-        start = len(kept)
+        start = len(self._transforms)
         if in_batches:
-            while start and kept[start - 1]:
+            while start and _works_on_batches(self._transforms[start - 1][1]):
                 start -= 1
             return start
         for place, item in self._transforms:
@@ -155,6 +161,10 @@ def to_float(images: Any) -> Any:
 
 def _name(transform: Any) -> str:
     return getattr(transform, "__name__", type(transform).__name__)
+
+
+def _works_on_batches(transform: Any) -> bool:
+    return isinstance(transform, Transform) and transform.works_on_batches()
 
 
 def _call_seeded(transform: Callable[[Any, Any], Sample], sample: Sample, seed: int) -> Sample:
