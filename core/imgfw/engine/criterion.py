@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,15 +17,25 @@ from imgfw.contract.loss import MixedTargets, Weighted
 class LossValue:
     """The loss of a micro-batch: the batch's loss is the sum of the sums over the sum of the weights.
 
+    A step that is one micro-batch needs the mean only, and most criteria give just that: the sum is worked
+    out when it is asked for.
+
     Attributes:
-        sum: scalar tensor, differentiable.
-        weight: scalar tensor.
+        mean: the micro-batch's own loss: scalar tensor, differentiable.
+        weight: number of samples, or a scalar tensor.
         parts: the terms by name, where the criterion has several: scalar tensors, detached.
+        given_sum: the sum where the criterion gave it.
     """
 
-    sum: Tensor
-    weight: Tensor
-    parts: dict[str, Tensor]
+    mean: Tensor
+    weight: Tensor | float
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    given_sum: Tensor | None = None
+
+    @property
+    def sum(self) -> Tensor:
+        """The mean times the weight: scalar tensor, differentiable."""
+        return self.mean * self.weight if self.given_sum is None else self.given_sum
 
 
 class Criterion:
@@ -55,10 +65,8 @@ class Criterion:
         main, others = split_outputs(outputs, self._auxiliary)
         value = self._value(main, targets, num_samples)
         for name, output in others.items():
-            auxiliary = self._value(output, targets, num_samples)
-            share = self._auxiliary[name] / auxiliary.weight
-            value.sum = value.sum + auxiliary.sum * (share * value.weight)
-            value.parts[name] = (auxiliary.sum * share).detach()
+            part = self._auxiliary[name] * self._value(output, targets, num_samples).mean
+            value = LossValue(value.mean + part, value.weight, {**value.parts, name: part.detach()})
         return value
 
     def _value(self, outputs: Any, targets: Any, num_samples: int) -> LossValue:
@@ -72,12 +80,11 @@ class Criterion:
         first = self._by_sample(outputs, targets.first)
         second = self._by_sample(outputs, targets.second)
         losses = targets.weight * first + (1 - targets.weight) * second
-        return LossValue(losses.sum(), _number(len(losses), losses), {})
+        return LossValue(losses.mean(), len(losses))
 
     def _by_sample(self, outputs: Tensor, labels: Tensor) -> Tensor:
         def of_one(output: Tensor, label: Tensor) -> Tensor:
-            value = _reduce(self._loss(output.unsqueeze(0), label.unsqueeze(0)), 1)
-            return value.sum / value.weight
+            return _reduce(self._loss(output.unsqueeze(0), label.unsqueeze(0)), 1).mean
 
         if self._vectorizes:
             try:
@@ -105,22 +112,16 @@ def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, di
 def _reduce(value: Any, num_samples: int) -> LossValue:
     """Bring whatever a criterion returned to one sum and one weight."""
     if isinstance(value, Weighted):
-        return LossValue(value.sum, value.weight, {})
+        return LossValue(value.sum / value.weight, value.weight.detach(), given_sum=value.sum)
     if isinstance(value, Tensor):
-        return LossValue(value * num_samples, _number(num_samples, value), {})
+        return LossValue(value, num_samples)
     if isinstance(value, Mapping) and value:
         terms = {name: _reduce(item, num_samples) for name, item in value.items()}
         if len(terms) == 1:
             return next(iter(terms.values()))
-        means = {name: term.sum / term.weight for name, term in terms.items()}
-        total = torch.stack(list(means.values())).sum()
-        parts = {name: mean.detach() for name, mean in means.items()}
-        return LossValue(total * num_samples, _number(num_samples, total), parts)
+        total = torch.stack([term.mean for term in terms.values()]).sum()
+        return LossValue(total, num_samples, {name: term.mean.detach() for name, term in terms.items()})
     raise PluginError(
         f"The loss returned {type(value).__name__}.",
         "A criterion returns a tensor, an imgfw.Weighted, or a dict of them.",
     )
-
-
-def _number(value: int, like: Tensor) -> Tensor:
-    return torch.tensor(float(value), device=like.device)

@@ -61,7 +61,8 @@ def evaluate(
                     outputs = parts.model(batch.images)
                 if not about.computes_losses:
                     loss = parts.criterion(outputs, batch.targets, len(batch))
-                    totals += torch.stack([loss.sum, loss.weight]).double()
+                    totals[0] += loss.sum
+                    totals[1] += loss.weight
                 predictions = task.predictions(split_outputs(outputs, about.auxiliary)[0])
                 for _, metric in parts.metrics:
                     task.update_metric(metric, predictions, batch.targets)

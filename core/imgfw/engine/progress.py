@@ -42,7 +42,7 @@ class Progress:
         self.loss_sum = torch.zeros((), device=device)
         self.loss_weight = torch.zeros((), device=device)
 
-    def add_loss(self, total: Tensor, weight: Tensor) -> None:
+    def add_loss(self, total: Tensor, weight: Tensor | float) -> None:
         """Add a micro-batch's loss to the running loss, without waiting for the device."""
         self.loss_sum = self.loss_sum + total
         self.loss_weight = self.loss_weight + weight

@@ -23,7 +23,9 @@ def optimizer_step(
     """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
     parts.optimizer.zero_grad(set_to_none=True)
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
-    total, weight, indices = [], [], []
+    sums: list[Tensor] = []
+    weights: list[Tensor | float] = []
+    indices: list[int] = []
     for number, raw in enumerate(micro_batches, 1):
         parts.data.policy.handle(raw.bad)
         if not raw.indices:
@@ -32,16 +34,14 @@ def optimizer_step(
         batch = parts.train_feeder.prepare(raw)
         with _syncing(parts.forward, number == len(micro_batches)):
             loss = _loss(parts, batch)
-            value = loss.sum / loss.weight if whole else loss.sum
+            value = loss.mean if whole else loss.sum
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        total.append(loss.sum.detach())
-        weight.append(loss.weight.detach())
+        sums.append(loss.sum.detach())
+        weights.append(loss.weight)
         indices.extend(raw.indices)
-    if not total:
+    if not sums:
         return
-    batch_sum, batch_weight = torch.stack(total).sum(), torch.stack(weight).sum()
-    distributed.sum_over_processes(batch_sum)
-    distributed.sum_over_processes(batch_weight)
+    batch_sum, batch_weight = _totals(sums, weights)
     guard.before_step(batch_sum, progress.step + 1, indices)
     if not whole:
         _scale_gradients(parts.model, distributed.world_size() / batch_weight)
@@ -60,13 +60,23 @@ def _loss(parts: Parts, batch: Batch) -> LossValue:
         return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))
 
 
+def _totals(sums: list[Tensor], weights: list[Tensor | float]) -> tuple[Tensor, Tensor | float]:
+    """The sum and the weight of a whole batch, over its micro-batches and all processes."""
+    if len(sums) == 1 and distributed.world_size() == 1:
+        return sums[0], weights[0]
+    device = sums[0].device
+    total = torch.stack(sums).sum()
+    weight = torch.stack([torch.as_tensor(one, device=device) for one in weights]).sum()
+    return distributed.sum_over_processes(total), distributed.sum_over_processes(weight)
+
+
 def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
     """Processes exchange gradients at a step's last micro-batch only."""
     no_sync: Callable[[], AbstractContextManager[None]] | None = getattr(forward, "no_sync", None)
     return nullcontext() if last or no_sync is None else no_sync()
 
 
-def _scale_gradients(model: nn.Module, factor: Tensor) -> None:
+def _scale_gradients(model: nn.Module, factor: Tensor | float) -> None:
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     torch._foreach_mul_(gradients, factor)
 
