@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,16 @@ class SplitView:
         name: `train`, `val` or `test`.
         dataset: the dataset.
         indices: int64 `[N]`, the dataset's samples that belong to the split; None means all.
+        cut_from: the split that the dataset itself calls them; None means `name`.
     """
 
-    def __init__(self, name: str, dataset: MapDataset, indices: Tensor | None = None) -> None:
+    def __init__(
+        self, name: str, dataset: MapDataset, indices: Tensor | None = None, cut_from: str | None = None
+    ) -> None:
         self.name = name
         self.dataset = dataset
         self.indices = torch.arange(len(dataset)) if indices is None else indices
+        self.cut_from = cut_from or name
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -63,7 +67,7 @@ class SplitView:
 
     def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         """Fetch several samples at once, from a dataset that can: `(images, targets)`."""
-        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # from a list four times as fast as torch
+        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # 4 times as fast as torch from a list
         chosen = self.indices.index_select(0, rows)
         images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
         return images, targets
@@ -84,7 +88,7 @@ class SplitView:
         """What names a sample to its owner: a file where the dataset tells it, else its index."""
         name_of = getattr(self.dataset, "name_of", None)
         own = int(self.indices[index])
-        return str(name_of(own)) if name_of is not None else f"sample {own} of the {self.name} data"
+        return str(name_of(own)) if name_of is not None else f"sample {own} of the {self.cut_from} data"
 
     def labels(self) -> Tensor | None:
         """The class index of each sample, int64 `[N]`, where the dataset tells."""
@@ -96,7 +100,7 @@ class SplitView:
         """The same split, some samples left out."""
         keep = torch.ones(len(self), dtype=torch.bool)
         keep[torch.as_tensor(bad)] = False
-        return SplitView(self.name, self.dataset, self.indices[keep])
+        return SplitView(self.name, self.dataset, self.indices[keep], self.cut_from)
 
 
 @dataclass
@@ -123,8 +127,8 @@ def cut_splits(splits: Splits, section: SplitSection, seed: int) -> Views:
     if test is None and section.test_fraction:
         share = section.test_fraction / (1 - (section.val_fraction if splits.val is None else 0))
         train, test = _cut(train, "test", share, section.stratified, mix(seed, 2))
-    for view in filter(None, (train, val, test)):
-        if not len(view):
+    for view in (train, val, test):
+        if view is not None and not len(view):
             raise DataError(
                 f"The {view.name} split is empty.",
                 "Check data.root, or the fractions under split in the recipe.",
@@ -155,7 +159,8 @@ def _cut(
     count = min(max(round(share * len(view)), 1), len(view) - 1)
     taken, kept = order[:count].sort().values, order[count:].sort().values
     dataset, indices = view.dataset, view.indices
-    return SplitView(view.name, dataset, indices[kept]), SplitView(name, dataset, indices[taken])
+    rest = SplitView(view.name, dataset, indices[kept])
+    return rest, SplitView(name, dataset, indices[taken], cut_from=view.name)
 
 
 def _interleave_classes(order: Tensor, labels: Tensor) -> Tensor:
@@ -183,26 +188,30 @@ def find_bad_targets(view: SplitView, task: Task) -> list[BadSample]:
 def measure_statistics(view: SplitView, channels: int) -> ChannelStatistics:
     """Mean and standard deviation of each channel over all pixels of a split's readable images.
 
-    Sums are kept in integers, so the result doesn't depend on the order of the images.
+    Values are counted, so the result is exact and doesn't depend on the order of the images.
     """
-    total = torch.zeros(channels, dtype=torch.int64)
-    squares = torch.zeros(channels, dtype=torch.int64)
-    count = 0
-    for start in range(0, len(view), _CHUNK):
-        indices = range(start, min(start + _CHUNK, len(view)))
-        if view.in_batches:
-            images = [view.batch(list(indices))[0]]
-        else:
-            samples = (view.sample(index) for index in indices)
-            images = [sample[0].unsqueeze(0) for sample in samples if not isinstance(sample, BadSample)]
-        for batch in images:
-            pixels = batch.as_subclass(Tensor).transpose(0, 1).flatten(1).to(torch.int64)
-            total += pixels.sum(1)
-            squares += (pixels * pixels).sum(1)
-            count += pixels.shape[1]
+    values = torch.arange(256)
+    counts = torch.zeros(channels, len(values), dtype=torch.int64)
+    for images in _readable_images(view):
+        pixels = images.as_subclass(Tensor).transpose(0, 1).flatten(1)
+        counts += torch.stack([torch.bincount(channel, minlength=len(values)) for channel in pixels])
+    count = int(counts[0].sum())
     if not count:
         raise DataError(f"No image of the {view.name} split can be read, so it cannot be measured.")
-    mean = total.double() / count
-    variance = squares.double() / count - mean * mean
+    mean = (counts * values).sum(1).double() / count
+    variance = (counts * values * values).sum(1).double() / count - mean * mean
     std = variance.clamp(min=1e-6).sqrt()
     return ChannelStatistics(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
+
+
+def _readable_images(view: SplitView) -> Iterator[Tensor]:
+    """A split's images: uint8 `[B, C, H, W]`."""
+    for start in range(0, len(view), _CHUNK):
+        indices = list(range(start, min(start + _CHUNK, len(view))))
+        if view.in_batches:
+            yield view.batch(indices)[0]
+            continue
+        for index in indices:
+            sample = view.sample(index)
+            if not isinstance(sample, BadSample):
+                yield sample[0].unsqueeze(0)
