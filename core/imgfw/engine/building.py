@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from imgfw.contract.callback import Callback, Plan
 from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
+from imgfw.engine.checkpoint import Checkpoint, restore_weights
 from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.data import Data
@@ -34,16 +36,38 @@ from imgfw.recipe.resolving import Node, ResolvedRecipe
 from imgfw.recipe.schema import ModelCore, OptimizerCore, SchedulerCore
 
 
-def build_model(resolved: ResolvedRecipe, info: DatasetInfo) -> nn.Module:
-    """Build the model from the run's seed, and freeze what the recipe freezes."""
+def build_model(resolved: ResolvedRecipe, info: DatasetInfo, saved: Checkpoint | None = None) -> nn.Module:
+    """Build the model from the run's seed, and freeze what the recipe freezes.
+
+    Args:
+        resolved: the recipe.
+        info: what is known of the data.
+        saved: a checkpoint whose weights it gets. Nothing is then downloaded, and no file of weights is
+            needed: the settings that choose what to start from, `pretrained…`, count as false.
+    """
     seed_all(resolved.recipe.seed)
-    model = build(resolved.model, {"info": info})
+    node = resolved.model if saved is None else _without_pretrained(resolved.model)
+    model = build(node, {"info": info})
     if not isinstance(model, nn.Module):
         raise PluginError(f"model: {resolved.model.provider.qualified} returned no torch.nn.Module.")
     core = resolved.model.core
     if isinstance(core, ModelCore) and core.freeze is not None:
         freeze(model, core.freeze, resolved.model.provider.about.head)
+    if saved is not None:
+        restore_weights(model, saved.model)
+        trainable = set(saved.state["trainable"])
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in trainable)
     return model
+
+
+def _without_pretrained(node: Node) -> Node:
+    def change(name: str, value: Any) -> Any:
+        if isinstance(value, Node) and value.provider.kind.name == "models":
+            return _without_pretrained(value)
+        return False if name.startswith("pretrained") else value
+
+    return dataclasses.replace(node, values={name: change(name, item) for name, item in node.values.items()})
 
 
 def settle_precision(resolved: ResolvedRecipe, model: nn.Module, device: torch.device) -> Precision:
@@ -114,13 +138,15 @@ class Parts:
         return view
 
 
-def build_parts(resolved: ResolvedRecipe, data: Data, device: torch.device) -> Parts:
-    """Build the model and all that trains it.
+def build_parts(
+    resolved: ResolvedRecipe, data: Data, device: torch.device, saved: Checkpoint | None = None
+) -> Parts:
+    """Build the model and all that trains it; the model gets a checkpoint's weights, where one is given.
 
     Raises:
         RecipeError: parts refuse their settings.
     """
-    model = build_model(resolved, data.info)
+    model = build_model(resolved, data.info, saved)
     precision = settle_precision(resolved, model, device)
     model.to(device).to(memory_format=precision.memory_format)
     about = resolved.model.provider.about

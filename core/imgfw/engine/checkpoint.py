@@ -15,6 +15,7 @@ import errno
 import json
 import re
 import shutil
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,36 @@ def load(folder: Path) -> Checkpoint:
     document = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     state = decode(document["state"], load_file(folder / "state.safetensors"))
     return Checkpoint(folder, load_file(folder / "model.safetensors"), state)
+
+
+def restore_weights(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put a checkpoint's weights into a model; all of them, or none.
+
+    Raises:
+        DataError: listing what is missing, unexpected, or of another shape.
+    """
+    own = model.state_dict()
+    missing = [name for name in own if name not in weights]
+    unexpected = [name for name in weights if name not in own]
+    shapes = [
+        f"{name} is {list(weights[name].shape)} instead of {list(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    differences = [
+        f"{label}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        for label, names in (("missing", missing), ("unexpected", unexpected), ("shapes", shapes))
+        if names
+    ]
+    if differences:
+        raise DataError(
+            f"The checkpoint's weights don't fit the model ({'; '.join(differences)}).",
+            "Was the model's code changed since?",
+        )
+    state = OrderedDict(weights)
+    # Some models convert older weights by the version that torch notes here; these are of today's version.
+    state._metadata = getattr(own, "_metadata", None)  # type: ignore[attr-defined]
+    model.load_state_dict(state)
 
 
 def load_newest(checkpoints: Path) -> tuple[Checkpoint, list[str]]:

@@ -120,8 +120,7 @@ def load(folder: str | Path, *, catalog: Catalog | None = None) -> Predictor:
     offered = {"info": info, "statistics": statistics}
     transforms = [build(node, offered) for node in resolved.eval_transforms]
     task: Task = build(resolved.task, {"info": info})
-    model = build_model(resolved, info)
-    model.load_state_dict(best.model)
+    model = build_model(resolved, info, best)
     device = choose_device(resolved.recipe.train.device)
     precision = settle_precision(resolved, model, device)
     model.to(device).to(memory_format=precision.memory_format).eval()

@@ -123,6 +123,7 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "generators": generator_states(),
         "info": dataclasses.asdict(parts.data.info),
         "statistics": dataclasses.asdict(statistics) if statistics is not None else None,
+        "trainable": [name for name, item in parts.model.named_parameters() if item.requires_grad],
         "precision": parts.precision.name,
         "versions": parts.resolved.versions,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -132,8 +132,7 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         data = build_data(resolved, opened.quarantine, statistics_of(best.state))
         if getattr(data.views, split) is None:
             raise UsageError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
-        parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device))
-        parts.model.load_state_dict(best.model)
+        parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
         return evaluate_split(parts, split, Console(quiet=True))
 
 
@@ -256,7 +255,7 @@ class _Session:
         with distributed.main_first(), show_log(self._console):  # only one process downloads
             data = build_data(resolved, self._note_bad, known)
         device = choose_device(resolved.recipe.train.device)
-        parts = build_parts(resolved, data, device)
+        parts = build_parts(resolved, data, device, found)
         if found is not None:
             self._restore(parts, found)
         else:
@@ -290,7 +289,6 @@ class _Session:
     def _restore(self, parts: Parts, found: checkpoint.Checkpoint) -> None:
         """Bring everything back; the random generators last, since building drew from them."""
         state = found.state
-        parts.model.load_state_dict(found.model)
         parts.optimizer.load_state_dict(state["optimizer"])
         parts.schedule.load_state_dict(state["schedule"])
         parts.scaler.load_state_dict(state["scaler"])
@@ -306,7 +304,7 @@ class _Session:
             self._console.line("no test split, so nothing is tested")
             return {}
         if best is not None and best.epoch != done:  # else the best is what is in memory
-            parts.model.load_state_dict(checkpoint.load(best_folder(self._folder)).model)
+            checkpoint.restore_weights(parts.model, checkpoint.load(best_folder(self._folder)).model)
         return evaluate_split(parts, "test", self._console)
 
     def _summarize(

@@ -19,7 +19,7 @@ from imgfw.engine import session
 from PIL import Image
 from safetensors.torch import load_file
 
-from .conftest import CLASSIFICATION, DETECTION, SEGMENTATION
+from .conftest import CLASSIFICATION, DETECTION, SEGMENTATION, fingerprint
 
 SHORT = {"train.epochs": 1}
 
@@ -135,6 +135,27 @@ def test_the_best_weights_of_a_torchvision_model_load_into_the_bare_model(train)
     result = train(CLASSIFICATION, changes=changes)
     bare = torchvision.models.resnet18(num_classes=3)
     bare.load_state_dict(load_file(result.folder / "checkpoints" / "best" / "model.safetensors"), strict=True)
+
+
+def test_a_finished_run_needs_the_weights_that_it_started_from_no_more(train, tmp_path, stop_at):
+    start = train(CLASSIFICATION, "start", SHORT).folder / "checkpoints" / "best" / "model.safetensors"
+    copy = tmp_path / "start.safetensors"
+    copy.write_bytes(start.read_bytes())
+    recipe = {
+        **CLASSIFICATION,
+        "model": {"type": "resnet9", "width": 8, "pretrained": str(copy), "freeze": ["stem.*"]},
+    }
+    straight = train(recipe, "straight")
+    stop_at(2)
+    with pytest.raises(imgfw.InterruptedRun):
+        train(recipe, "stopped")
+    stop_at(0)
+    copy.unlink()
+    assert session.evaluate(straight.folder) == pytest.approx(straight.summary["test"], rel=1e-12)
+    resumed = session.resume(tmp_path / "stopped" / "tiny", quiet=True)
+    assert fingerprint(resumed.folder) == fingerprint(straight.folder)
+    stem = load_file(resumed.folder / "checkpoints" / "last" / "model.safetensors")["stem.0.weight"]
+    assert torch.equal(stem, load_file(start)["stem.0.weight"])
 
 
 @pytest.mark.slow
