@@ -124,7 +124,7 @@ def _wrong_losses(resolved: ResolvedRecipe) -> Iterator[Problem]:
 def _wrong_lengths(resolved: ResolvedRecipe) -> Iterator[Problem]:
     train, loader = resolved.recipe.train, resolved.recipe.loader
     if train.epochs is not None and train.steps is not None:
-        yield Problem("train", '"epochs" and "steps" exclude each other.', "Remove one.")
+        yield Problem("train", '"epochs" and "steps" exclude each other.', "Set one to null.")
     if train.accumulate > loader.batch_size:
         yield Problem(
             "train.accumulate",
