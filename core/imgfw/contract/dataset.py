@@ -113,11 +113,14 @@ class InMemory:
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Any, Any]:
         import torch
-        from torchvision import tv_tensors
 
         rows = torch.as_tensor(indices)
         images, targets = self.images.index_select(0, rows), self.targets.index_select(0, rows)
-        return images, tv_tensors.Mask(targets) if targets.ndim == 3 else targets
+        if targets.ndim == 3:
+            from torchvision import tv_tensors
+
+            targets = tv_tensors.Mask(targets)
+        return images, targets
 
     def labels(self) -> Sequence[int] | None:
         """Class index of each sample; None when the targets are not class indices."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -117,7 +118,7 @@ class Parts:
     eval_loaders: dict[str, BatchLoader]
     eval_feeder: Feeder
 
-    @property
+    @cached_property
     def computes_losses(self) -> bool:
         """Whether the model computes its losses itself, from images and targets."""
         return self.resolved.model.provider.about.computes_losses

@@ -37,6 +37,10 @@ class LossValue:
         """The mean times the weight: scalar tensor, differentiable."""
         return self.mean * self.weight if self.given_sum is None else self.given_sum
 
+    def detached_sum(self) -> Tensor:
+        """The sum, apart from the graph."""
+        return self.mean.detach() * self.weight if self.given_sum is None else self.given_sum.detach()
+
 
 class Criterion:
     """Computes a micro-batch's loss.

@@ -48,25 +48,37 @@ class Schedule:
 
     def step(self) -> None:
         """An optimizer step was done."""
+        warming = self._warming
         self._steps += 1
-        if self._monitor is None:
+        if self._monitor is not None:
+            if warming:
+                self._apply()
+        elif warming:
             self._write(self._rates)
             self._scheduler.step()
             self._rates = self._read()
             self._apply()
-        elif self._steps <= self._warmup_steps:
-            self._apply()
+        else:
+            self._scheduler.step()
 
     def evaluated(self, metrics: dict[str, float]) -> None:
         """An evaluation was done."""
         if self._monitor is not None:
-            self._write(self._rates)
+            self._write(self._own_rates())
             self._scheduler.step(metrics[self._monitor])
             self._rates = self._read()
             self._apply()
 
+    @property
+    def _warming(self) -> bool:
+        """Whether the optimizer has other rates than the scheduler's own."""
+        return self._steps < self._warmup_steps
+
+    def _own_rates(self) -> list[Any]:
+        return self._rates if self._warming else self._read()
+
     def _warmup(self) -> float:
-        if self._steps >= self._warmup_steps:
+        if not self._warming:
             return 1.0
         return self._factor + (1 - self._factor) * self._steps / self._warmup_steps
 
@@ -83,7 +95,7 @@ class Schedule:
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive a restart."""
-        return {"scheduler": self._scheduler.state_dict(), "steps": self._steps, "rates": self._rates}
+        return {"scheduler": self._scheduler.state_dict(), "steps": self._steps, "rates": self._own_rates()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned; the optimizer must have its own state back already."""

@@ -36,7 +36,7 @@ def optimizer_step(
             loss = _loss(parts, batch)
             value = loss.mean if whole else loss.sum
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        sums.append(loss.sum.detach())
+        sums.append(loss.detached_sum())
         weights.append(loss.weight)
         indices.extend(raw.indices)
     if not sums:
@@ -72,8 +72,10 @@ def _totals(sums: list[Tensor], weights: list[Tensor | float]) -> tuple[Tensor, 
 
 def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
     """Processes exchange gradients at a step's last micro-batch only."""
-    no_sync: Callable[[], AbstractContextManager[None]] | None = getattr(forward, "no_sync", None)
-    return nullcontext() if last or no_sync is None else no_sync()
+    if last:
+        return nullcontext()
+    no_sync: Callable[[], AbstractContextManager[None]] = getattr(forward, "no_sync", nullcontext)
+    return no_sync()
 
 
 def _scale_gradients(model: nn.Module, factor: Tensor | float) -> None:
