@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 
-from imgfw.contract.errors import DataError, UsageError
+from imgfw.contract.errors import DataError, ImgfwError, UsageError
 from imgfw.contract.random import mix
 from imgfw.engine.interruption import ignore_signals_in_worker
 from imgfw.engine.pipeline import Pipeline, as_mask
@@ -78,6 +78,10 @@ class BatchPlan:
         drop_last: leave out a last batch that is not full.
         rank: this process's number.
         world_size: number of processes.
+
+    Raises:
+        UsageError: a batch has less than a sample a process.
+        DataError: the samples fill no batch.
     """
 
     def __init__(
@@ -91,9 +95,13 @@ class BatchPlan:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        if batch_size < world_size:
+            raise UsageError(
+                f"A batch of {batch_size} samples cannot be shared by {world_size} processes.",
+                f"Set loader.batch_size to {world_size} or more.",
+            )
         self._seed = seed
         self._batch_size = batch_size
-        self._parts = accumulate * world_size
         self._accumulate = accumulate
         self._rank = rank
         self._world_size = world_size
@@ -150,10 +158,18 @@ class Fetcher:
         epoch, indices = job
         batch = self._fetch(epoch, indices)
         partners = self._pipeline.partners(epoch, batch.indices, len(self._view))
-        batch.partners = [self._fetch(epoch, chosen) for chosen in partners]
-        if any(len(partner.indices) != len(batch.indices) for partner in batch.partners):
-            batch.partners = [self._repaired(partner, batch) for partner in batch.partners]
+        batch.partners = [self._fetch_partners(epoch, chosen, batch) for chosen in partners]
         return batch
+
+    def _fetch_partners(self, epoch: int, chosen: list[int], batch: RawBatch) -> RawBatch:
+        """The partners of a batch's samples; a sample whose partner is bad becomes its own."""
+        partners = self._fetch(epoch, chosen)
+        if not partners.bad:
+            return partners
+        batch.bad.extend(partners.bad)
+        bad = {item.index for item in partners.bad}
+        usable = [own if other in bad else other for other, own in zip(chosen, batch.indices, strict=True)]
+        return self._fetch(epoch, usable)
 
     def _fetch(self, epoch: int, indices: list[int]) -> RawBatch:
         if self._whole:
@@ -182,10 +198,6 @@ class Fetcher:
             else:
                 kept.append(position)
         return kept, bad
-
-    def _repaired(self, partner: RawBatch, batch: RawBatch) -> RawBatch:
-        """What stands in for a partner batch with bad samples: the samples themselves."""
-        return RawBatch(batch.epoch, batch.indices, batch.images, batch.targets, partner.bad)
 
 
 def collate_images(images: list[Any], accepts_lists: bool) -> Any:
@@ -238,7 +250,7 @@ class BatchLoader:
         self._loader: DataLoader[Any] | None = None
         if num_workers:
             self._loader = DataLoader(
-                cast(Any, fetcher),  # indexed by jobs, not by numbers
+                cast(Any, _InWorker(fetcher)),  # indexed by jobs, not by numbers
                 batch_size=None,
                 sampler=cast(Any, self._sampler),
                 num_workers=num_workers,
@@ -254,6 +266,7 @@ class BatchLoader:
         """Fetch what the jobs ask for.
 
         Raises:
+            ImgfwError: what the fetcher raised.
             DataError: a worker died.
         """
         if self._loader is None:
@@ -261,7 +274,10 @@ class BatchLoader:
             return
         self._sampler.jobs = jobs
         try:
-            yield from self._loader
+            for batch in self._loader:
+                if isinstance(batch, ImgfwError):
+                    raise batch
+                yield batch
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -269,6 +285,20 @@ class BatchLoader:
                 f"A data worker died: {' '.join(str(error).split())}",
                 "If memory ran out, lower loader.num_workers or loader.batch_size.",
             ) from error
+
+
+class _InWorker:
+    """Fetches in a worker; hands over a failure that the user can mend, since torch would raise its traceback
+    instead."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def __getitem__(self, job: Job) -> RawBatch | ImgfwError:
+        try:
+            return self._fetcher[job]
+        except ImgfwError as error:
+            return error
 
 
 def _as_it_is(batch: Any) -> Any:
