@@ -195,18 +195,25 @@ def _size_after(nodes: list[Node], size: Size | None) -> Size | None:
 
 
 def _too_small(resolved: ResolvedRecipe) -> Iterator[Problem]:
-    minimum = resolved.model.provider.about.min_size
+    model = resolved.model.provider
+    minimum = model.about.min_size
+    if minimum is None:
+        return
     start = described_data(resolved).image_size
-    for name, nodes in (("train", resolved.train_transforms), ("eval", resolved.eval_transforms)):
-        size = _size_after(nodes, start)
-        if minimum is not None and size is not None and min(size) < minimum:
-            yield Problem(
-                f"transforms.{name}",
-                f"images are {size[0]}x{size[1]} pixels, but {resolved.model.provider.name} needs at least "
-                f"{minimum}x{minimum}.",
-                f'Add {{"type": "resize", "size": [{minimum}, {minimum}]}}, or choose another model.',
-                resolved.model.provider.qualified,
-            )
+    sizes = {
+        "transforms.train": _size_after(resolved.train_transforms, start),
+        "transforms.eval": _size_after(resolved.eval_transforms, start),
+    }
+    small = {path: size for path, size in sizes.items() if size is not None and min(size) < minimum}
+    if len(small) == 2 and len(set(small.values())) == 1:
+        small = {"transforms": small["transforms.eval"]}
+    for path, (height, width) in small.items():
+        yield Problem(
+            path,
+            f"images are {height}x{width} pixels, but {model.name} needs at least {minimum}x{minimum}.",
+            f'Add {{"type": "resize", "size": [{minimum}, {minimum}]}}, or choose another model.',
+            model.qualified,
+        )
 
 
 _CHECKS: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], ...] = (

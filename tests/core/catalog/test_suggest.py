@@ -13,7 +13,7 @@ NAMES = ["random_horizontal_flip", "random_vertical_flip", "resize", "Adam"]
     [
         ("resise", 'Did you mean "resize"?'),
         ("flip", 'Did you mean "random_horizontal_flip" or "random_vertical_flip"?'),
-        ("RandomVerticalFlip", 'Did you mean "random_vertical_flip" or "random_horizontal_flip"?'),
+        ("RandomVerticalFlip", 'Did you mean "random_vertical_flip"?'),
         ("adam", 'Did you mean "Adam"?'),
         ("ip", ""),
         ("entirely_else", ""),

@@ -45,7 +45,10 @@ def test_parts_that_fit_pass(problems, changes: dict) -> None:
             "train.accumulate (imgfw/batch_dice): batch_dice depends on the whole batch at once, "
             "so it cannot be accumulated. Set it to 1.",
         ),
-        ({"train": {"epochs": 1, "steps": 1}}, 'train: "epochs" and "steps" exclude each other. Set one to null.'),
+        (
+            {"train": {"epochs": 1, "steps": 1}},
+            'train: "epochs" and "steps" exclude each other. Set one to null.',
+        ),
         (
             {"train": {"accumulate": 8}, "loader": {"batch_size": 4}},
             "train.accumulate: 8 micro-batches cannot be cut from a batch of 4.",
