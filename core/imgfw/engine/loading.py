@@ -126,12 +126,23 @@ class BatchPlan:
             self._order_epoch = epoch
         return self._order[step * self._batch_size : (step + 1) * self._batch_size]
 
+    def size(self, step: int) -> int:
+        """How many samples a step has, over all processes."""
+        return min(self._batch_size, self.num_samples - step * self._batch_size)
+
     def micro_batches(self, epoch: int, step: int) -> list[list[int]]:
         """This process's part of each micro-batch of a step."""
-        batch = self.batch(epoch, step)
+        batch: list[int] = self.batch(epoch, step).tolist()
         wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
-        micro = torch.tensor_split(batch, wanted)
-        return [torch.tensor_split(part, self._world_size)[self._rank].tolist() for part in micro]
+        micro_batches = (_part(batch, number, wanted) for number in range(wanted))
+        return [_part(micro_batch, self._rank, self._world_size) for micro_batch in micro_batches]
+
+
+def _part(items: list[int], number: int, count: int) -> list[int]:
+    """One of `count` parts of a list; the first ones are longer by one where they must be."""
+    size, longer = divmod(len(items), count)
+    start = number * size + min(number, longer)
+    return items[start : start + size + (number < longer)]
 
 
 class Fetcher:
@@ -276,7 +287,10 @@ class BatchLoader:
         try:
             for batch in self._loader:
                 if isinstance(batch, ImgfwError):
-                    raise batch
+                    try:
+                        raise batch
+                    finally:
+                        del batch  # a cycle of error and frame would keep the workers alive
                 yield batch
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
@@ -345,7 +359,7 @@ class Feeder:
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
-        images, targets = to_device((raw.images, raw.targets), self._device)
+        images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
         partners = [
             (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
         ]
