@@ -21,7 +21,7 @@ def optimizer_step(
     parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard
 ) -> None:
     """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
-    parts.optimizer.zero_grad(set_to_none=True)
+    _forget_gradients(parts.optimizer)
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
     sums: list[Tensor] = []
     weights: list[Tensor | float] = []
@@ -52,6 +52,13 @@ def optimizer_step(
     parts.scaler.step(parts.optimizer)
     parts.scaler.update()
     progress.add_loss(batch_sum, batch_weight)
+
+
+def _forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """What `zero_grad` does, without its entry in the profiler, which takes longer than the work."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 def _loss(parts: Parts, batch: Batch) -> LossValue:

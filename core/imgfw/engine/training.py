@@ -100,7 +100,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int, notify: Events) 
         optimizer_step(parts, micro_batches, progress, guard)
         parts.schedule.step()
         progress.step += 1
-        samples = len(parts.batches.batch(epoch, step))
+        samples = parts.batches.size(step)
         progress.samples_seen += samples
         clock.samples += samples
         run.step, run.lr = progress.step, parts.schedule.lr
