@@ -76,13 +76,15 @@ def _facts(provider: Provider) -> dict[str, Any]:
         for field in fields(about)
         if field.name not in ("describe", "results", "output_size", "example")
     }
-    facts = {name: value for name, value in stated.items() if value}
+    facts = {name: value for name, value in stated.items() if value and not callable(value)}
     for name in ("default_loss", "default_metrics"):
         if getattr(provider.factory, name, None):
             facts[name] = getattr(provider.factory, name)
     settings, problems = provider.validate(about.example, "")
     if problems:
         return facts
+    if callable(about.min_size) and (smallest := about.min_size(settings)) is not None:
+        facts["min_size"] = smallest
     if about.results is not None:
         facts["results"] = dict(about.results(settings))
     if about.describe is not None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from imgfw.contract.dataset import DatasetDescription
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Mode = Literal["min", "max"]
 Size = tuple[int, int]
@@ -17,18 +20,21 @@ P = TypeVar("P", bound=Callable[..., Any])
 class About:
     """What static checks need to know of a provider.
 
-    Every fact that is a function is given the validated settings, whose attributes are the settings' names.
+    Every fact that is a function is given the validated settings, whose attributes are the settings' names,
+    except `head`, which is given the model.
 
     Attributes:
         tasks: names of the tasks it works for; empty means any.
         example: settings to try it with, needed where a setting has no default.
         describe: of a dataset: what its settings tell about the data.
         results: of a metric: the names it will report and whether `max` or `min` is better.
-        min_size: of a model: the smallest height and width in pixels that it can process.
+        min_size: of a model: the smallest height and width in pixels that it can process, or a function that
+            says it (None: not known).
         normalizes_input: of a model: it normalises images itself, and wants them in 0..1.
         computes_losses: of a model: in training it takes `(images, targets)` and returns a dict of losses.
         auxiliary: of a model: the weight in the loss of each auxiliary output, by its field or key.
-        head: of a model: prefixes of the parameter names that `"freeze": "backbone"` leaves trainable.
+        head: of a model: prefixes of the parameter names that `"freeze": "backbone"` leaves trainable, or a
+            function that finds them in the model.
         sums_own_losses: of a loss: it sums what a model that `computes_losses` returned.
         couples_batch: of a loss: its value depends on the whole batch at once, so it cannot be accumulated.
         wants_metric: of a scheduler: it is stepped after evaluation, with the metric its `monitor` names.
@@ -39,15 +45,23 @@ class About:
     example: Mapping[str, Any] = field(default_factory=dict)
     describe: Callable[[Any], DatasetDescription] | None = None
     results: Callable[[Any], Mapping[str, Mode]] | None = None
-    min_size: int | None = None
+    min_size: int | Callable[[Any], int | None] | None = None
     normalizes_input: bool = False
     computes_losses: bool = False
     auxiliary: Mapping[str, float] = field(default_factory=dict)
-    head: tuple[str, ...] = ()
+    head: tuple[str, ...] | Callable[[nn.Module], tuple[str, ...]] = ()
     sums_own_losses: bool = False
     couples_batch: bool = False
     wants_metric: bool = False
     output_size: Callable[[Size | None, Any], Size | None] | None = None
+
+    def min_size_with(self, settings: Any) -> int | None:
+        """The smallest height and width that a model can process with these settings; None: not known."""
+        return self.min_size(settings) if callable(self.min_size) else self.min_size
+
+    def head_of(self, model: nn.Module) -> tuple[str, ...]:
+        """Prefixes of the names of the parameters of a model's head; empty: not known."""
+        return self.head(model) if callable(self.head) else self.head
 
 
 def about(**facts: Any) -> Callable[[P], P]:

@@ -53,7 +53,7 @@ def build_model(resolved: ResolvedRecipe, info: DatasetInfo, saved: Checkpoint |
         raise PluginError(f"model: {resolved.model.provider.qualified} returned no torch.nn.Module.")
     core = resolved.model.core
     if isinstance(core, ModelCore) and core.freeze is not None:
-        freeze(model, core.freeze, resolved.model.provider.about.head)
+        freeze(model, core.freeze, resolved.model.provider.about.head_of(model))
     if saved is not None:
         restore_weights(model, saved.model)
         trainable = set(saved.state["trainable"])

@@ -142,7 +142,7 @@ def _probe(fetcher: Fetcher, pipeline: Pipeline, views: Views) -> tuple[int, int
 
 def _check_size(resolved: ResolvedRecipe, size: tuple[int, int] | None) -> None:
     provider = resolved.model.provider
-    minimum = provider.about.min_size
+    minimum = provider.about.min_size_with(resolved.model.settings)
     if minimum is not None and size is not None and min(size) < minimum:
         message = (
             f"images are {size[0]}x{size[1]} pixels, but {provider.name} needs at least {minimum}x{minimum}."

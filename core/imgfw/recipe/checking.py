@@ -196,7 +196,7 @@ def _size_after(nodes: list[Node], size: Size | None) -> Size | None:
 
 def _too_small(resolved: ResolvedRecipe) -> Iterator[Problem]:
     model = resolved.model.provider
-    minimum = model.about.min_size
+    minimum = model.about.min_size_with(resolved.model.settings)
     if minimum is None:
         return
     start = described_data(resolved).image_size

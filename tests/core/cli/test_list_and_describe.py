@@ -15,7 +15,12 @@ from imgfw import Gt, Len, Monitor, Settings, hookimpl
 class Policy(Settings):
     share: Annotated[float, Gt(0)] = 0.5
 
-@imgfw.about(min_size=32, tasks=("classification",), example={"depth": 50})
+@imgfw.about(
+    min_size=lambda settings: settings.depth - 18,
+    tasks=("classification",),
+    example={"depth": 50},
+    head=lambda model: ("fc.",),
+)
 def hello_net(
     info,
     *,

@@ -68,8 +68,9 @@ def resnet(info, *, width: Annotated[int, Ge(1)] = 64, pretrained: bool | Litera
     """A model."""
 
 
+@about(min_size=lambda settings: settings.width)
 def small_net(info, *, width: int = 8, dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0):
-    """A model for images of any size."""
+    """A model for images as large as it is wide."""
 
 
 @about(computes_losses=True, normalizes_input=True)

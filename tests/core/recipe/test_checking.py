@@ -90,6 +90,14 @@ def test_images_must_be_large_enough_for_the_model_after_the_transforms(problems
     assert problems(model="resnet", transforms={"train": [resize], "eval": [resize]}) == []
 
 
+def test_the_smallest_size_may_depend_on_the_models_settings(problems) -> None:
+    assert problems(model={"type": "small_net", "width": 8}) == []
+    assert problems(model={"type": "small_net", "width": 9}) == [
+        "transforms (imgfw/small_net): images are 8x8 pixels, but small_net needs at least 9x9. "
+        'Add {"type": "resize", "size": [9, 9]}, or choose another model.'
+    ]
+
+
 def test_a_monitor_may_be_left_out_where_that_is_allowed(problems) -> None:
     assert problems(callbacks=["watch"]) == []
 
