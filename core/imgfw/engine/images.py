@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ _INDEX_MODES = ("1", "L", "P", *_DEEP_GREY_MODES)
 _CHANNEL_MODES = {1: "L", 3: "RGB"}
 
 
-def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS) -> tv_tensors.Image:
+def read_image(
+    source: Path | str | bytes, channels: int = 3, max_pixels: int = MAX_PIXELS, *, name: str = ""
+) -> tv_tensors.Image:
     """Read an image file.
 
     - The EXIF orientation is applied. Colour profiles are not.
@@ -42,9 +45,10 @@ def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS
     - Floating-point pixels, and integers outside 0..65535, have no defined meaning and are refused.
 
     Args:
-        path: a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file; its name need not tell which.
+        source: a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file, whose name need not tell which; or what is in one.
         channels: 1 for grey, 3 for RGB.
         max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
+        name: what names the image to its owner, for messages; a file's path unless given.
 
     Returns:
         uint8 `[channels, height, width]`, the channels of a pixel adjacent in memory.
@@ -55,10 +59,11 @@ def read_image(path: Path | str, channels: int = 3, max_pixels: int = MAX_PIXELS
     """
     if channels not in _CHANNEL_MODES:
         raise ValueError(f"channels is {channels}, should be 1 (grey) or 3 (RGB)")
-    with _opened(path, max_pixels) as image:
+    name = name or ("an image in memory" if isinstance(source, bytes) else str(source))
+    with _opened(source, name, max_pixels) as image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        flat, mode = _flatten(image, path), _CHANNEL_MODES[channels]
+        flat, mode = _flatten(image, name), _CHANNEL_MODES[channels]
         pixels = np.array(flat if flat.mode == mode else flat.convert(mode))
     # The bytes stay interleaved in memory, as decoded: resizing takes half the time of separate planes.
     return tv_tensors.Image(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
@@ -80,7 +85,7 @@ def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask
     Raises:
         BadSampleError: the file is missing, damaged, too large, or holds no class indices.
     """
-    with _opened(path, max_pixels) as image:
+    with _opened(path, str(path), max_pixels) as image:
         if image.format in ("JPEG", "MPO"):
             raise BadSampleError(str(path), "is a JPEG, which changes class indices; save masks as PNG")
         if image.mode not in _INDEX_MODES:
@@ -94,31 +99,32 @@ def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask
 
 
 @contextmanager
-def _opened(path: Path | str, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
     """Open an image, its header judged; any failure until the block ends is the file's."""
     try:
         # Pillow warns of oddities in files that it reads all the same; a training run cannot mend them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
+            file = BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     raise BadSampleError(
-                        str(path), f"has {width}x{height} pixels, more than the limit of {max_pixels:,}"
+                        name, f"has {width}x{height} pixels, more than the limit of {max_pixels:,}"
                     )
                 yield image
     except BadSampleError:
         raise
     except Exception as error:  # decoders meet damaged files with every kind of exception
-        raise BadSampleError(str(path), _reason(path, error)) from error
+        raise BadSampleError(name, _reason(source, error)) from error
 
 
-def _reason(path: Path | str, error: Exception) -> str:
-    """Why a file could not be read, for its owner."""
+def _reason(source: Path | str | bytes, error: Exception) -> str:
+    """Why an image could not be read, for its owner."""
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, UnidentifiedImageError):
-        if Path(path).stat().st_size == 0:
+        if (len(source) if isinstance(source, bytes) else Path(source).stat().st_size) == 0:
             return "is empty"
         return f"is no image of a format that is read ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
@@ -128,21 +134,21 @@ def _reason(path: Path | str, error: Exception) -> str:
     return f"cannot be decoded ({str(error).rstrip('.') or type(error).__name__})"
 
 
-def _flatten(image: Image.Image, path: Path | str) -> Image.Image:
+def _flatten(image: Image.Image, name: str) -> Image.Image:
     """Bring an image to 8 bits, without transparency."""
     if image.mode in _DEEP_GREY_MODES:
-        return Image.fromarray(_to_8_bits(np.array(image), path))
+        return Image.fromarray(_to_8_bits(np.array(image), name))
     if image.mode == "F":
-        raise BadSampleError(str(path), "has floating-point pixels, whose scale is not defined")
+        raise BadSampleError(name, "has floating-point pixels, whose scale is not defined")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image
 
 
-def _to_8_bits(values: NDArray[Any], path: Path | str) -> NDArray[np.uint8]:
+def _to_8_bits(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Scale 16-bit grey to 8 bits."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise BadSampleError(str(path), f"has grey values {low}..{high}, outside the 16-bit range 0..65535")
+        raise BadSampleError(name, f"has grey values {low}..{high}, outside the 16-bit range 0..65535")
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)

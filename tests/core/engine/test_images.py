@@ -195,6 +195,17 @@ def test_empty_and_missing_files_and_folders_are_named(tmp_path):
         read_image(tmp_path)
 
 
+def test_the_content_of_a_file_is_read_like_the_file(tmp_path):
+    path = save(Image.new("RGBA", (3, 2), (200, 100, 50, 128)), tmp_path / "a.png")
+    assert torch.equal(read_image(path.read_bytes(), 1), read_image(path, 1))
+
+
+def test_content_that_is_no_image_is_named_by_the_caller():
+    for content, reason in ((b"", "is empty"), (b"text", "no image of a format that is read")):
+        with pytest.raises(BadSampleError, match=f"^beans, row 7: .*{reason}"):
+            read_image(content, name="beans, row 7")
+
+
 def test_pillows_warnings_are_kept_from_the_user(tmp_path, monkeypatch):
     path = save(Image.new("L", (10, 12)), tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
