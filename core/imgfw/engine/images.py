@@ -45,7 +45,8 @@ def read_image(
     - Floating-point pixels, and integers outside 0..65535, have no defined meaning and are refused.
 
     Args:
-        source: a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file, whose name need not tell which; or what is in one.
+        source: a JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file, whose name need not tell which, or the content
+            of one.
         channels: 1 for grey, 3 for RGB.
         max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
         name: what names the image to its owner, for messages; a file's path unless given.
