@@ -184,7 +184,7 @@ def try_to_resolve(source: Source, catalog: Catalog) -> tuple[ResolvedRecipe, li
     metrics = recipe.metrics
     if metrics is None:
         names = getattr(task.provider.factory, "default_metrics", ())
-        metrics = [ComponentSpec("metrics", name) for name in names]
+        metrics = [finder.default("metrics", name, task) for name in names]
     resolved = ResolvedRecipe(
         recipe,
         source,
@@ -202,6 +202,24 @@ def try_to_resolve(source: Source, catalog: Catalog) -> tuple[ResolvedRecipe, li
         notes=finder.notes(),
     )
     return resolved, finder.problems
+
+
+def resolve_component(spec: ComponentSpec, source: Source, catalog: Catalog) -> Node:
+    """Resolve one component on its own, and those within it.
+
+    Args:
+        spec: the component.
+        source: what its paths are relative to.
+        catalog: the plugins.
+
+    Raises:
+        RecipeError: holding everything that is wrong.
+    """
+    problems: list[Problem] = []
+    node = _Finder(source, catalog, problems).node(spec, KINDS[spec.kind].singular)
+    if problems:
+        raise RecipeError(problems, source.label)
+    return node
 
 
 def _validate_sections(source: Source) -> tuple[Recipe, list[Problem]]:
@@ -261,7 +279,7 @@ def _task(recipe: Recipe, data: Node, finder: _Finder) -> Node:
         finder.problems.append(
             Problem("task", "is required: the dataset does not say it.", "See: imgfw list tasks")
         )
-    return finder.node(ComponentSpec("tasks", name or _UNKNOWN), "task")
+    return finder.node(finder.default("tasks", name or _UNKNOWN, data), "task")
 
 
 def _default_loss(task: Node, finder: _Finder) -> Node:
@@ -270,7 +288,7 @@ def _default_loss(task: Node, finder: _Finder) -> Node:
         finder.problems.append(
             Problem("loss", f"is required for {task.provider.name}.", "See: imgfw list losses")
         )
-    return finder.node(ComponentSpec("losses", name), "loss")
+    return finder.node(finder.default("losses", name, task), "loss")
 
 
 class _Finder:
@@ -280,17 +298,21 @@ class _Finder:
         self._source = source
         self._catalog = catalog
         self._plugin_versions = {item.name: item.version for item in catalog.declarations}
-        self._bare: dict[str, Provider] = {}
+        self._bare: dict[str, tuple[str, Provider]] = {}
         self.problems = problems
         self.versions: dict[str, str] = {}
 
     def notes(self) -> list[Problem]:
-        """The names that could also have meant a component of another plugin."""
+        """The names that could also have meant a component of another plugin, each once."""
         return [
             Problem(path, f'"{provider.name}" means {provider.qualified}, not {rival.qualified}.')
-            for path, provider in self._bare.items()
+            for path, provider in self._bare.values()
             for rival in self._catalog.rivals(provider)
         ]
+
+    def default(self, kind: str, name: str, owner: Node) -> ComponentSpec:
+        """A component that another one names as its default."""
+        return ComponentSpec(kind, self._catalog.name_near(kind, name, owner.provider.plugin))
 
     def nodes(self, specs: Sequence[ComponentSpec], path: str) -> list[Node]:
         """Resolve a list of components."""
@@ -306,7 +328,7 @@ class _Finder:
             self.problems.append(Problem(path, error.message, error.hint))
             return self.stand_in(spec.kind, path)
         if "/" not in spec.type:
-            self._bare[path] = provider
+            self._bare.setdefault(f"{spec.kind} {provider.name}", (path, provider))
         self.versions[provider.plugin] = self._plugin_versions.get(provider.plugin, "")
         core = self._core_settings(provider, spec, path)
         own = {key: value for key, value in spec.settings.items() if key not in provider.kind.reserved}
