@@ -54,10 +54,9 @@ def _course(resolved: ResolvedRecipe) -> str:
 
 
 def _aims(resolved: ResolvedRecipe) -> str:
-    from imgfw.recipe.checking import default_monitor, reported_metrics
+    from imgfw.recipe.checking import aim_of
 
-    monitor = resolved.recipe.checkpoint.monitor or default_monitor(resolved)
-    mode = resolved.recipe.checkpoint.mode or reported_metrics(resolved)[monitor]
+    monitor, mode = aim_of(resolved)
     callbacks = ", ".join(_name(node.provider) for node in resolved.callbacks) or "none"
     return f"best is the {mode}imum of {monitor}; callbacks: {callbacks}"
 

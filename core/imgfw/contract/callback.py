@@ -21,10 +21,12 @@ EVENTS = (
     "on_run_start",
     "on_epoch_start",
     "on_step_end",
+    "on_log",
     "on_eval_batch",
     "on_eval_end",
     "on_epoch_end",
     "on_run_end",
+    "on_session_end",
 )
 """The events, in the order in which a run first reaches them."""
 
@@ -91,7 +93,12 @@ class Run:
         epoch: the current epoch, from 1; 0 before the first.
         lr: learning rate of the first parameter group for the next step.
         metrics: the latest value of everything measured, as `val/accuracy`, in epoch order.
+        logged: during `on_log`, what was recorded. Within an epoch: `train/loss` (the mean over the epoch so
+            far) and `lr`. After it: its row of metrics.csv without `epoch` and `step`, and
+            `images_per_second`.
         best: the best evaluation so far.
+        status: `running`; in `on_session_end` how the session ended: `completed`, `stopped` (by a callback),
+            `interrupted` (by a signal, and may be resumed), `diverged` or `failed`.
         eval_batch: during `on_eval_batch`, the batch; else None.
         stop: set it to a sentence to end the training after this event; None means go on.
         log: `run.log("my/value", 0.5)` adds a value to this epoch's row of metrics.csv (a tensor is read only
@@ -113,7 +120,9 @@ class Run:
     epoch: int = 0
     lr: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    logged: dict[str, float] = field(default_factory=dict)
     best: Best | None = None
+    status: str = "running"
     eval_batch: EvalBatch | None = None
     stop: str | None = None
 
@@ -140,6 +149,9 @@ class Callback(Component, kind="callbacks"):
     def on_step_end(self, run: Run) -> None:
         """An optimizer step was done."""
 
+    def on_log(self, run: Run) -> None:
+        """Figures were recorded, every `train.log_every` steps and after an epoch: `run.logged` has them."""
+
     def on_eval_batch(self, run: Run) -> None:
         """A batch was evaluated: `run.eval_batch` holds it."""
 
@@ -151,6 +163,9 @@ class Callback(Component, kind="callbacks"):
 
     def on_run_end(self, run: Run) -> None:
         """Training and the final test are over, or the run was stopped."""
+
+    def on_session_end(self, run: Run) -> None:
+        """The session is over, however it ended: `run.status` says how. Release files and connections."""
 
     def state_dict(self) -> dict[str, Any]:
         """What must survive a restart."""

@@ -32,3 +32,17 @@ class Events:
     def __call__(self, event: str) -> None:
         for listener in self._of(event):
             listener(self._run)
+
+    def end_session(self, status: str) -> list[str]:
+        """Call every `on_session_end`, whatever the others raise; return what went wrong.
+
+        The run's result stands by then, and an error that ends it must not be hidden by another.
+        """
+        self._run.status = status
+        wrong = []
+        for listener in self._of("on_session_end"):
+            try:
+                listener(self._run)
+            except Exception as error:  # a callback is a plugin's code and may raise anything
+                wrong.append(f"{listener.__qualname__}: {type(error).__name__}: {error}")
+        return wrong

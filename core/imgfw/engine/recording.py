@@ -49,24 +49,31 @@ class Recorder:
             f"epoch {run.epoch}/{parts.plan.epochs} step {done}/{parts.plan.steps_per_epoch}  "
             f"train/loss {loss:.4f}  lr {run.lr:.3g}"
         )
-        self.folder.event("step", step=progress.step, **{"train/loss": loss, "lr": run.lr})
+        run.logged = {"train/loss": loss, "lr": run.lr}
+        self.folder.event("step", step=progress.step, **run.logged)
 
-    def end_epoch(self, parts: Parts, progress: Progress, run: Run, clock: Clock) -> None:
-        """Enter an epoch into the history, judge it, and save."""
+    def enter_epoch(self, parts: Parts, progress: Progress, run: Run, clock: Clock) -> bool:
+        """Enter an epoch into the history, and judge whether it is the best so far."""
         logged = {name: float(value) for name, value in self._logged.items()}
         self._logged = {}
-        row = {"epoch": run.epoch, "step": progress.step, "lr": run.lr, **run.metrics, **logged}
+        figures = {"lr": run.lr, **run.metrics, **logged}
+        row = {"epoch": run.epoch, "step": progress.step, **figures}
         progress.history.append(row)
         improved = self._judge(progress, run)
         run.best = progress.best
         self.folder.write_metrics(progress.history)
         speed = self._images_per_second(clock)
+        run.logged = {**figures, "images_per_second": round(speed, 1)}
         self.folder.event("epoch", **row, images_per_second=round(speed, 1), best=improved)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in {**run.metrics, **logged}.items())
         mark = "  best" if improved else ""
         self._console.line(
             f"epoch {run.epoch}/{parts.plan.epochs}  {shown}  lr {run.lr:.3g}  {speed:,.0f} images/s{mark}"
         )
+        return improved
+
+    def end_epoch(self, parts: Parts, progress: Progress, improved: bool) -> None:
+        """Save, where the epoch is the best so far, the last, or the recipe says so."""
         settings = parts.resolved.recipe.checkpoint
         if improved or progress.finished or progress.epochs_done % settings.every == 0:
             self.save(parts, progress, is_best=improved)

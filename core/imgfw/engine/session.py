@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imgfw.catalog.catalog import Catalog
-from imgfw.contract.callback import Run
+from imgfw.contract.callback import Callback, Run
 from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
@@ -29,7 +29,7 @@ from imgfw.engine.recording import Recorder
 from imgfw.engine.run_folder import FORMAT, RunFolder
 from imgfw.engine.splits import BadSample
 from imgfw.engine.training import InterruptedTrainingError, Trainer, train
-from imgfw.recipe.checking import check, default_monitor, reported_metrics
+from imgfw.recipe.checking import aim_of, check
 from imgfw.recipe.reading import read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
 
@@ -53,6 +53,7 @@ def run(
     recipe: str | Path | Mapping[str, Any],
     *,
     overrides: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
     catalog: Catalog | None = None,
     quiet: bool = False,
 ) -> RunResult:
@@ -61,6 +62,8 @@ def run(
     Args:
         recipe: a recipe file, or its data as a dict.
         overrides: changes, as `optimizer.lr=0.01`.
+        callbacks: live callbacks, called after the recipe's. They are no part of the recipe, so a resumed run
+            has none of them, and nothing of their state is saved.
         catalog: the plugins to use; by default those installed.
         quiet: print nothing.
 
@@ -82,7 +85,7 @@ def run(
         path = Path(distributed.share_text(str(created.path) if created else ""))
         folder = RunFolder(path, distributed.is_main())
         folder.write_json("recipe.json", source.raw)
-        return _Session(checked.recipe, folder, console).go()
+        return _Session(checked.recipe, folder, console, extra=callbacks).go()
 
 
 def resume(folder: Path | str, *, catalog: Catalog | None = None, quiet: bool = False) -> RunResult:
@@ -178,18 +181,19 @@ class _Session:
         folder: RunFolder,
         console: Console,
         found: checkpoint.Checkpoint | None = None,
+        extra: Sequence[Callback] = (),
     ) -> None:
         self._resolved = resolved
         self._folder = folder
         self._console = console
         self._found = found
+        self._extra = extra
+        self._notify: Events | None = None
+        self._status = "failed"
         self._progress = Progress()
         self._clock = Clock()
         self._begun = False
-        checkpoints = resolved.recipe.checkpoint
-        monitor = checkpoints.monitor or default_monitor(resolved)
-        mode = checkpoints.mode or reported_metrics(resolved).get(monitor, "min")
-        self._recorder = Recorder(folder, console, monitor, mode)
+        self._recorder = Recorder(folder, console, *aim_of(resolved))
 
     def go(self) -> RunResult:
         """Build, train, test and sum up; whatever ends the run is in its summary."""
@@ -212,6 +216,11 @@ class _Session:
             raise
         finally:
             self._console.end()
+            self._end_session()
+
+    def _end_session(self) -> None:
+        for sentence in self._notify.end_session(self._status) if self._notify is not None else ():
+            self._console.line(f"warning: {sentence}")
 
     def _fail(self, reason: str) -> None:
         """Note a failure; a run that failed before its first step leaves no folder behind."""
@@ -223,8 +232,9 @@ class _Session:
     def _train_and_test(self, interruption: Interruption) -> RunResult:
         parts, run = self._build()
         self._begun = True
+        self._notify = notify = Events([*parts.callbacks, *self._extra], run)
         trainer = Trainer(
-            parts, self._progress, run, self._recorder, self._console, interruption, self._clock
+            parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
         )
         try:
             if self._progress.finished:
@@ -244,7 +254,7 @@ class _Session:
             self._console.line(f"stopped: {self._progress.stop}")
         test = self._test(parts, run)
         run.metrics |= test
-        Events(parts.callbacks, run)("on_run_end")
+        notify("on_run_end")
         summary = self._summarize(status, self._progress.stop, parts, test)
         self._print_end(summary)
         return RunResult(self._folder.path, status, summary)
@@ -315,6 +325,7 @@ class _Session:
         test: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
         """Write summary.json."""
+        self._status = status
         best, clock = self._progress.best, self._clock
         summary = {
             "format": FORMAT,

@@ -4,8 +4,10 @@
         on_epoch_start
         for each batch:
             forward, loss, backward, optimizer step, schedule      on_step_end
+            every train.log_every steps, read the loss             on_log
         evaluate on the validation split                           on_eval_batch …, on_eval_end
         on_epoch_end
+        enter the epoch into metrics.csv                           on_log
         save; mark the best
 
 Speed, precision and processes are looked after elsewhere; so are the files.
@@ -45,6 +47,7 @@ class Trainer:
         parts: everything that was built.
         progress: what changes, and is saved.
         run: what callbacks see.
+        notify: tells the callbacks what happens.
         recorder: writes metrics, events and checkpoints.
         console: shows the progress.
         interruption: whether a signal came.
@@ -54,6 +57,7 @@ class Trainer:
     parts: Parts
     progress: Progress
     run: Run
+    notify: Events
     recorder: Recorder
     console: Console
     interruption: Interruption
@@ -67,8 +71,7 @@ def train(trainer: Trainer) -> None:
         InterruptedTrainingError: a signal came; the state was saved.
         DivergedError: the loss is not finite; nothing of that step reached the weights.
     """
-    parts, progress, run = trainer.parts, trainer.progress, trainer.run
-    notify = Events(parts.callbacks, run)
+    parts, progress, run, notify = trainer.parts, trainer.progress, trainer.run, trainer.notify
     notify("on_run_start")
     for epoch in range(progress.epochs_done, parts.plan.epochs):
         run.epoch = epoch + 1
@@ -76,19 +79,21 @@ def train(trainer: Trainer) -> None:
         if first_step == 0:  # else a resumed run goes on within the epoch
             progress.start_epoch(parts.precision.device)
             notify("on_epoch_start")
-        _train_epoch(trainer, epoch, first_step, notify)
-        _evaluate(trainer, notify)
+        _train_epoch(trainer, epoch, first_step)
+        _evaluate(trainer)
         notify("on_eval_end")
         notify("on_epoch_end")
         progress.epochs_done += 1
+        improved = trainer.recorder.enter_epoch(parts, progress, run, trainer.clock)
+        notify("on_log")
         progress.finished = _stopped(run) or progress.step >= parts.plan.total_steps
         progress.stop = run.stop
-        trainer.recorder.end_epoch(parts, progress, run, trainer.clock)
+        trainer.recorder.end_epoch(parts, progress, improved)
         if progress.finished:
             break
 
 
-def _train_epoch(trainer: Trainer, epoch: int, first_step: int, notify: Events) -> None:
+def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
     """The steps of one epoch, or those that are left of it."""
     parts, progress, run, clock = trainer.parts, trainer.progress, trainer.run, trainer.clock
     guard = NonFiniteGuard(parts.optimizer, parts.precision.device, parts.scaler.is_enabled())
@@ -104,11 +109,12 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int, notify: Events) 
         progress.samples_seen += samples
         clock.samples += samples
         run.step, run.lr = progress.step, parts.schedule.lr
-        notify("on_step_end")
+        trainer.notify("on_step_end")
         trainer.console.advance(step + 1)
         if progress.step % parts.resolved.recipe.train.log_every == 0:
             guard.report()
             trainer.recorder.log_step(parts, progress, run, trainer.console)
+            trainer.notify("on_log")
         if trainer.interruption.requested():
             _save_and_leave(trainer)
         if _stopped(run):
@@ -137,9 +143,9 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
         yield step, micro_batches
 
 
-def _evaluate(trainer: Trainer, notify: Events) -> None:
+def _evaluate(trainer: Trainer) -> None:
     """Evaluate on the validation split, and let the schedule know."""
-    parts, progress, run = trainer.parts, trainer.progress, trainer.run
+    parts, progress, run, notify = trainer.parts, trainer.progress, trainer.run, trainer.notify
     run.metrics = {"train/loss": float(progress.loss_sum / progress.loss_weight)}
     if parts.data.views.val is None:
         return

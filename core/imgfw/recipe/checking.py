@@ -73,6 +73,13 @@ def default_monitor(resolved: ResolvedRecipe) -> str:
     return names[0] if names else next(name for name in losses if name in reported)
 
 
+def aim_of(resolved: ResolvedRecipe) -> tuple[str, Mode]:
+    """What `best` goes by, and whether more or less of it is better."""
+    section = resolved.recipe.checkpoint
+    monitor = section.monitor or default_monitor(resolved)
+    return monitor, section.mode or reported_metrics(resolved)[monitor]
+
+
 def _all_nodes(resolved: ResolvedRecipe) -> Iterator[Node]:
     singles = [resolved.data, resolved.model, resolved.loss, resolved.optimizer, resolved.scheduler]
     transforms = [*resolved.train_transforms, *resolved.eval_transforms]
