@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
     from imgfw.engine.session import RunResult, run
+    from imgfw.recipe.report import RecipeReport, check
 
 _HOMES = {
     "imgfw.contract.about": ("About", "about"),
@@ -74,6 +75,7 @@ _HOMES = {
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
     "imgfw.engine.session": ("RunResult", "run"),
+    "imgfw.recipe.report": ("RecipeReport", "check"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -113,6 +115,7 @@ __all__ = [
     "PluginError",
     "Predictor",
     "RecipeError",
+    "RecipeReport",
     "Run",
     "RunResult",
     "Scheduler",
@@ -124,6 +127,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "about",
+    "check",
     "hookimpl",
     "load",
     "read_image",

@@ -16,7 +16,7 @@ from generator import markdown
 from generator.markdown import Docstring, parse_docstring
 
 _GROUPS = (
-    ("Running and using runs", ("run", "RunResult", "load", "Predictor")),
+    ("Running and using runs", ("run", "RunResult", "check", "RecipeReport", "load", "Predictor")),
     ("Declaring a plugin", ("hookimpl", "about", "About")),
     ("Settings", ("Gt", "Ge", "Lt", "Le", "Interval", "Len", "Monitor", "Settings")),
     ("Components as settings", ("Dataset", "Loss", "Metric", "Model", "Optimizer", "Scheduler")),
