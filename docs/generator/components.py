@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from imgfw.catalog.catalog import Catalog
+from imgfw.catalog.docstrings import parse_docstring
 from imgfw.catalog.selection import Selection
 from imgfw.cli.describe import description_of
 from imgfw.cli.settings_text import SettingText, describe_settings
@@ -83,7 +84,7 @@ def _kind_page(kind: Kind, items: list[dict[str, Any]]) -> str:
 
 
 def _component(item: dict[str, Any]) -> str:
-    documented = markdown.parse_docstring(item["documentation"])
+    documented = parse_docstring(item["documentation"])
     settings = [SettingText(**setting) for setting in item["settings"]]
     raises = documented.entries.get("Raises", {})
     parts = [

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 import imgfw
+from imgfw.catalog.docstrings import Docstring, parse_docstring
 
 from generator import markdown
-from generator.markdown import Docstring, parse_docstring
 
 _GROUPS = (
     ("Running and using runs", ("run", "RunResult", "check", "RecipeReport", "load", "Predictor")),
