@@ -12,6 +12,7 @@ from imgfw.catalog.loading import Plugin, load
 from imgfw.catalog.provider import Provider
 from imgfw.catalog.selection import Selection
 from imgfw.catalog.suggest import did_you_mean
+from imgfw.catalog.trace import narrate
 from imgfw.contract.errors import ImgfwError, PluginError
 from imgfw.contract.kinds import KINDS
 
@@ -68,6 +69,10 @@ class Catalog:
     def declarations(self) -> list[Declaration]:
         """The plugins there are, in order of discovery."""
         return list(self._declarations.values())
+
+    def declaration(self, plugin: str) -> Declaration:
+        """What the distribution, or the file, of a plugin declares."""
+        return self._declarations[plugin]
 
     def add_file(self, word: str, file: Path) -> Plugin:
         """Add a local file as a plugin; its name is the file's, without folders.
@@ -130,6 +135,7 @@ class Catalog:
             declaration = self._declarations[name]
             if declaration.file is None and not self._selection.admits(name):
                 plugin = Plugin(name, declaration.version, "disabled", "left out by -p or IMGFW_PLUGINS")
+                narrate(f"{name}: {plugin.reason}")
             else:
                 plugin = load(declaration)
             self._loaded[name] = plugin
@@ -192,6 +198,12 @@ class Catalog:
                 hint = f"{hint} {note}".strip()
         return hint or f"See: imgfw list {kind}"
 
+    def name_near(self, kind: str, name: str, plugin: str) -> str:
+        """What a plugin means by a name: its own component, where it has one, else what everybody means."""
+        own = self._loaded.get(plugin)
+        named = own is not None and _named(own.providers.get(kind, ()), name) is not None
+        return f"{plugin}/{name}" if named and plugin != BUILTIN else name
+
     def rivals(self, provider: Provider) -> list[Provider]:
         """The providers of the same name in other plugins that were loaded already."""
         return [
@@ -200,6 +212,32 @@ class Catalog:
             if plugin.name != provider.plugin
             and (other := _named(plugin.providers.get(provider.kind.name, ()), provider.name)) is not None
         ]
+
+    def shared_names(self, plugin: Plugin) -> dict[str, dict[str, list[str]]]:
+        """The names of a plugin that others which were loaded have too: by kind and name, those plugins."""
+        shared: dict[str, dict[str, list[str]]] = {}
+        for kind, providers in plugin.providers.items():
+            for provider in providers:
+                others = [rival.plugin for rival in self.rivals(provider)]
+                if others:
+                    shared.setdefault(kind, {})[provider.name] = others
+        return shared
+
+    def requirements(self) -> list[str]:
+        """The installed third-party plugins that may be used, as pip takes them: `imgfw-plugin-x==0.2`."""
+        return [
+            f"{item.name}=={item.version}" if item.version else item.name
+            for item in self._declarations.values()
+            if item.file is None and item.name != BUILTIN and self._selection.admits(item.name)
+        ]
+
+    def names_of(self, provider: Provider) -> list[str]:
+        """The names that mean a provider: the bare one, where it does, and the qualified."""
+        try:
+            meant = self.find(provider.kind.name, provider.name)
+        except NoSuchComponentError:
+            return [provider.qualified]
+        return [provider.name, provider.qualified] if meant is provider else [provider.qualified]
 
     def providers(self, kind: str) -> Iterator[Provider]:
         """Every provider of a kind, plugin by plugin."""

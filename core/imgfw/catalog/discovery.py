@@ -10,6 +10,8 @@ from pathlib import Path
 
 from entrypoints import BadEntryPoint, CaseSensitiveConfigParser, EntryPoint
 
+from imgfw.catalog.trace import narrate
+
 GROUP = "imgfw"
 BUILTIN = "imgfw"
 """The distribution whose plugin holds the built-ins."""
@@ -57,8 +59,11 @@ def discover(path: Iterable[str] | None = None) -> list[Declaration]:
             if declaration is None:
                 continue
             first = found.setdefault(declaration.name, declaration)
-            if first is not declaration:
+            if first is declaration:
+                narrate(f"found {declaration.name} {declaration.version} in {file.parent}")
+            else:
                 first.shadowed.append(file.parent)
+                narrate(f"passed over {file.parent}: an earlier folder has {declaration.name}")
     return sorted(found.values(), key=lambda plugin: (plugin.name != BUILTIN, plugin.name))
 
 

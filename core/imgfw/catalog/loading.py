@@ -15,8 +15,11 @@ from typing import Any, Literal
 
 import pluggy
 
+from imgfw import __version__
+from imgfw.catalog.containment import contained
 from imgfw.catalog.discovery import Declaration
 from imgfw.catalog.provider import Provider, make_provider
+from imgfw.catalog.trace import narrate
 from imgfw.contract import hooks
 from imgfw.contract.errors import PluginError
 from imgfw.contract.kinds import KINDS
@@ -33,10 +36,11 @@ class Plugin:
         name: its distribution's name, or the name of a local file.
         version: its distribution's version.
         status: `ok`, `slow`, `broken` or `disabled`.
-        reason: why it is not `ok`.
+        reason: why it is not `ok`, or what it does that it should not.
         providers: by kind, in the order in which the plugin returned them.
         seconds: how long loading took.
         imports_torch: whether loading it imported torch.
+        api: the version of the plugin API that it says it was written for.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Plugin:
     providers: dict[str, list[Provider]] = field(default_factory=dict)
     seconds: float = 0.0
     imports_torch: bool = False
+    api: int | None = None
 
 
 def load(declaration: Declaration) -> Plugin:
@@ -56,8 +61,10 @@ def load(declaration: Declaration) -> Plugin:
     try:
         if declaration.error:
             raise PluginError(declaration.error)
-        for part in _import_parts(declaration):
-            _collect(part, plugin)
+        with contained() as misdeeds:
+            for part in _import_parts(declaration):
+                _collect(part, plugin)
+        plugin.reason = "; ".join(misdeeds)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may raise anything, SystemExit included
@@ -65,7 +72,9 @@ def load(declaration: Declaration) -> Plugin:
     plugin.seconds = time.perf_counter() - start
     plugin.imports_torch = not had_torch and "torch" in sys.modules
     if plugin.status == "ok" and plugin.seconds > SLOW_SECONDS:
-        plugin.status, plugin.reason = "slow", f"takes {plugin.seconds:.1f} s to load"
+        slow = f"takes {plugin.seconds:.1f} s to load"
+        plugin.status, plugin.reason = "slow", f"{slow}; {plugin.reason}" if plugin.reason else slow
+    narrate(f"{plugin.name}: {' '.join(filter(None, (plugin.status, plugin.reason)))}")
     return plugin
 
 
@@ -75,7 +84,9 @@ def _import_parts(declaration: Declaration) -> list[Any]:
     parts: list[Any] = []
     for target in declaration.modules:
         module_name, _, attribute = target.partition(":")
+        start = time.perf_counter()
         part: Any = importlib.import_module(module_name)
+        narrate(f"{declaration.name}: imported {module_name} in {time.perf_counter() - start:.3f} s")
         for name in filter(None, attribute.split(".")):
             part = getattr(part, name)
         parts.append(part)
@@ -98,6 +109,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _collect(part: Any, plugin: Plugin) -> None:
+    _check_api(part, plugin)
     manager = pluggy.PluginManager("imgfw")
     manager.add_hookspecs(hooks)
     manager.register(part, name=plugin.name)
@@ -108,15 +120,31 @@ def _collect(part: Any, plugin: Plugin) -> None:
         for providers in returned:
             if not isinstance(providers, Iterable) or isinstance(providers, str | bytes):
                 raise PluginError(f"{kind.hook} must return a list of providers, not {providers!r}")
-            for factory in providers:
-                _add(make_provider(kind.name, factory, plugin.name), plugin)
+            added = [_add(make_provider(kind.name, factory, plugin.name), plugin) for factory in providers]
+            narrate(f"{plugin.name}: {kind.hook} gave {', '.join(added) or 'nothing'}")
 
 
-def _add(provider: Provider, plugin: Plugin) -> None:
+def _check_api(part: Any, plugin: Plugin) -> None:
+    """Read which version of the plugin API a part was written for, where it says so."""
+    wanted = getattr(part, "IMGFW_API", None)
+    if wanted is None:
+        return
+    if not isinstance(wanted, int) or wanted < 1:
+        raise PluginError(f"its IMGFW_API is {wanted!r}, not a whole number from 1")
+    plugin.api = max(wanted, plugin.api or 1)
+    if wanted > hooks.API_VERSION:
+        raise PluginError(
+            f"it was written for version {wanted} of the plugin API, and this imgfw ({__version__}) has "
+            f"version {hooks.API_VERSION}. Run: pip install --upgrade imgfw"
+        )
+
+
+def _add(provider: Provider, plugin: Plugin) -> str:
     listed = plugin.providers.setdefault(provider.kind.name, [])
     if any(other.name == provider.name for other in listed):
         raise PluginError(f"it provides the {provider.kind.singular} {provider.name!r} twice")
     listed.append(provider)
+    return provider.name
 
 
 def _refuse_unmarked_hooks(part: Any) -> None:
@@ -131,7 +159,7 @@ def _explain(error: BaseException, declaration: Declaration) -> str:
         return str(error)
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({error.code!r}) when it is imported"
-    text = " ".join(str(error).split())
+    text = _text_of(error)
     if isinstance(error, pluggy.PluginValidationError) and "can not be found in the hookspec" in text:
         return f"its hook {text.split(' for hook ', 1)[1].split()[0]} has parameters; hooks are given none"
     if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in text:
@@ -141,8 +169,17 @@ def _explain(error: BaseException, declaration: Declaration) -> str:
             f"it implements {unknown}, which this imgfw does not know "
             f"(misspelt, or written for a newer one?). Hooks: {known}"
         )
-    where = _where(error, declaration)
-    return f"{type(error).__name__}: {text}{where}"
+    if isinstance(error, ImportError) and error.name == "imgfw":
+        text += f"; this is imgfw {__version__} (is the plugin written for a newer one?)"
+    return f"{type(error).__name__}: {text}{_where(error, declaration)}"
+
+
+def _text_of(error: BaseException) -> str:
+    """An exception's text on one line; one of a plugin's own may fail to give it."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return "(an exception that cannot be printed)"
 
 
 def _where(error: BaseException, declaration: Declaration) -> str:

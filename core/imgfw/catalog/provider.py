@@ -84,10 +84,9 @@ class Provider:
 
         fields: dict[str, Any] = {}
         try:
-            hints = self._resolved_annotations()
-            for name in self.setting_names:
+            for name, annotation in self.annotations.items():
                 default = self.parameters[name].default
-                fields[name] = (hints[name], ... if default is inspect.Parameter.empty else default)
+                fields[name] = (annotation, ... if default is inspect.Parameter.empty else default)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # a setting may be called "copy" or "schema"
                 return create_model(
@@ -103,7 +102,9 @@ class Provider:
                 "Its author must annotate every setting with a type that pydantic knows.",
             ) from error
 
-    def _resolved_annotations(self) -> dict[str, Any]:
+    @cached_property
+    def annotations(self) -> Mapping[str, Any]:
+        """The types of its settings."""
         function = self.factory.__init__ if inspect.isclass(self.factory) else self.factory
         namespace = dict(getattr(inspect.unwrap(function), "__globals__", {}))
         annotations = {name: self.parameters[name].annotation for name in self.setting_names}
@@ -149,6 +150,7 @@ def make_provider(kind_name: str, factory: Any, plugin: str) -> Provider:
     if not _NAME.match(name):
         raise PluginError(f"{kind.singular} {name!r} needs a name of lower-case letters, digits and _")
     _check_signature(provider)
+    _check_annotations(provider)
     return provider
 
 
@@ -173,3 +175,14 @@ def _check_signature(provider: Provider) -> None:
             raise PluginError(f"{where} has a setting {name!r}, a name that imgfw keeps for itself")
         elif parameter.annotation is inspect.Parameter.empty:
             raise PluginError(f"{where} has a setting {name!r} without a type annotation")
+
+
+def _check_annotations(provider: Provider) -> None:
+    """Refuse a setting whose type is written but is nowhere; what pydantic makes of it is seen at use."""
+    try:
+        provider.annotations  # noqa: B018 - resolved once, here
+    except Exception as error:  # an annotation is an expression of the plugin's
+        where = f"{provider.kind.singular} {provider.name}"
+        raise PluginError(
+            f"{where} has a setting whose type cannot be found: {type(error).__name__}: {error}"
+        ) from None

@@ -20,7 +20,7 @@ def find_kind(word: str) -> Kind:
     from imgfw.contract.errors import UsageError
     from imgfw.contract.kinds import KINDS
 
-    by_noun = {kind.singular: kind for kind in KINDS.values()} | KINDS
+    by_noun = {**{kind.singular: kind for kind in KINDS.values()}, **KINDS}
     if word not in by_noun:
         hint = did_you_mean(word, by_noun) or f"Kinds: {', '.join(KINDS)}."
         raise UsageError(f'There is no kind of component "{word}".', hint)
@@ -29,13 +29,7 @@ def find_kind(word: str) -> Kind:
 
 def name_in_recipe(provider: Provider, catalog: Catalog) -> str:
     """The shortest name that means this provider: bare where that is unambiguous, else qualified."""
-    from imgfw.catalog.catalog import NoSuchComponentError
-
-    try:
-        meant = catalog.find(provider.kind.name, provider.name)
-    except NoSuchComponentError:
-        return provider.qualified
-    return provider.name if meant is provider else provider.qualified
+    return catalog.names_of(provider)[0]
 
 
 def warn_of_broken_plugins(catalog: Catalog) -> None:

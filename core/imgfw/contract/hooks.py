@@ -14,6 +14,12 @@ import pluggy
 
 Provider = Callable[..., Any]
 
+API_VERSION = 1
+"""The version of the plugin API: it goes up when something is added to what plugins may use.
+
+A plugin's module may say in `IMGFW_API` which version it was written for.
+"""
+
 hookspec = pluggy.HookspecMarker("imgfw")
 hookimpl = pluggy.HookimplMarker("imgfw")
 """Marks a plugin's function as the implementation of the hook of its name."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -24,30 +26,32 @@ class Kind:
     reserved: tuple[str, ...] = ()
 
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("tasks", "task", "imgfw_tasks"),
-        Kind("datasets", "dataset", "imgfw_datasets", offered=()),
-        Kind("transforms", "transform", "imgfw_transforms", offered=("info", "statistics")),
-        Kind("models", "model", "imgfw_models", reserved=("freeze",)),
-        Kind("losses", "loss", "imgfw_losses", offered=("info", "model")),
-        Kind(
-            "optimizers",
-            "optimizer",
-            "imgfw_optimizers",
-            offered=("info", "parameters", "model"),
-            reserved=("decay_norm_and_bias",),
-        ),
-        Kind(
-            "schedulers",
-            "scheduler",
-            "imgfw_schedulers",
-            offered=("info", "optimizer", "plan"),
-            reserved=("warmup_epochs", "warmup_steps", "warmup_factor"),
-        ),
-        Kind("metrics", "metric", "imgfw_metrics"),
-        Kind("callbacks", "callback", "imgfw_callbacks"),
-    )
-}
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind("tasks", "task", "imgfw_tasks"),
+            Kind("datasets", "dataset", "imgfw_datasets", offered=()),
+            Kind("transforms", "transform", "imgfw_transforms", offered=("info", "statistics")),
+            Kind("models", "model", "imgfw_models", reserved=("freeze",)),
+            Kind("losses", "loss", "imgfw_losses", offered=("info", "model")),
+            Kind(
+                "optimizers",
+                "optimizer",
+                "imgfw_optimizers",
+                offered=("info", "parameters", "model"),
+                reserved=("decay_norm_and_bias",),
+            ),
+            Kind(
+                "schedulers",
+                "scheduler",
+                "imgfw_schedulers",
+                offered=("info", "optimizer", "plan"),
+                reserved=("warmup_epochs", "warmup_steps", "warmup_factor"),
+            ),
+            Kind("metrics", "metric", "imgfw_metrics"),
+            Kind("callbacks", "callback", "imgfw_callbacks"),
+        )
+    }
+)
 """Every kind by its plural name."""

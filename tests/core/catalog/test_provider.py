@@ -36,9 +36,15 @@ def test_a_setting_may_have_any_name_but_those_kept() -> None:
     assert (settings.schema, settings.json) == (5, 4)
 
 
-def test_an_annotation_that_means_nothing_is_an_error_of_the_plugin() -> None:
-    with pytest.raises(PluginError, match=r"The settings of model tests/net have no schema: name 'Nowhere'"):
-        provider("def net(info, *, width: Nowhere = 3): ...").validate({}, "model")
+def test_an_annotation_that_is_nowhere_is_an_error_of_the_plugin_before_it_is_used() -> None:
+    with pytest.raises(PluginError, match=r"whose type cannot be found: NameError: name 'Nowhere'"):
+        provider("def net(info, *, width: Nowhere = 3): ...")
+
+
+def test_an_annotation_that_means_nothing_to_json_is_an_error_of_the_plugin() -> None:
+    found = provider("class Odd: ...\ndef net(info, *, width: Odd = None): ...")
+    with pytest.raises(PluginError, match=r"The settings of model tests/net have no schema: Unable to gen"):
+        found.validate({}, "model")
 
 
 def test_settings_of_a_class_are_those_of_its_init() -> None:

@@ -62,6 +62,8 @@ def test_the_json_form_is_public_and_frozen(imgfw, install, good_plugin):
         "reason": "",
         "provides": {"models": ["hello_net"]},
         "imports_torch": False,
+        "api": None,
+        "shadows": {"names": {}, "installs": []},
     }
 
 
