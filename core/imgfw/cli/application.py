@@ -13,11 +13,13 @@ from imgfw.cli.describe import describe
 from imgfw.cli.doctor import doctor
 from imgfw.cli.evaluate import evaluate
 from imgfw.cli.failures import exit_code_of
+from imgfw.cli.init import init
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.list_components import list_components
 from imgfw.cli.list_plugins import list_plugins
 from imgfw.cli.predict import predict
 from imgfw.cli.run import run
+from imgfw.cli.schema import schema
 from imgfw.cli.show import show
 
 
@@ -65,6 +67,8 @@ for command in (
     predict,
     check,
     show,
+    schema,
+    init,
     list_plugins,
     list_components,
     describe,

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+KIND_KEYWORD = "x-imgfw-kind"
+"""What marks the place of a component in a JSON Schema; the schema of recipes says what may stand there."""
+
 
 @dataclass(frozen=True)
 class ComponentSpec:
@@ -60,7 +63,7 @@ class Component:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{cls.kind}"}
+        return {KIND_KEYWORD: cls.kind}
 
 
 if TYPE_CHECKING:

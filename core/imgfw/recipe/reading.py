@@ -85,7 +85,7 @@ def _parse_file(file: Path) -> Any:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = "There is no recipe" if isinstance(error, FileNotFoundError) else "Cannot read the recipe"
-        raise UsageError(f"{reason} {file}.", "Start from one in examples/.") from None
+        raise UsageError(f"{reason} {file}.", "Begin one with: imgfw init") from None
     except UnicodeDecodeError:
         raise RecipeError([Problem("", "is not a text file in UTF-8.")], str(file)) from None
     if file.suffix in (".yaml", ".yml"):

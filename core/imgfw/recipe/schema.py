@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from imgfw.contract.component import ComponentSpec
+from imgfw.contract.component import KIND_KEYWORD, ComponentSpec
 
 DEFAULT_EPOCHS = 10
 DEFAULT_TYPES = {"optimizers": "adamw", "schedulers": "constant"}
@@ -30,6 +30,10 @@ def _of(kind: str) -> PlainValidator:
         return ComponentSpec.parse(kind, value)
 
     return PlainValidator(parse)
+
+
+def _marked(kind: str) -> WithJsonSchema:
+    return WithJsonSchema({KIND_KEYWORD: kind})
 
 
 def _default(kind: str) -> ComponentSpec:
@@ -59,15 +63,15 @@ Device = Annotated[
     str, _like(_DEVICE, _DEVICE_WORDING), WithJsonSchema({"type": "string", "pattern": f"^{_DEVICE}$"})
 ]
 
-DataSpec = Annotated[ComponentSpec, _of("datasets")]
-TaskSpec = Annotated[ComponentSpec, _of("tasks")]
-TransformSpec = Annotated[ComponentSpec, _of("transforms")]
-ModelSpec = Annotated[ComponentSpec, _of("models")]
-LossSpec = Annotated[ComponentSpec, _of("losses")]
-OptimizerSpec = Annotated[ComponentSpec, _of("optimizers")]
-SchedulerSpec = Annotated[ComponentSpec, _of("schedulers")]
-MetricSpec = Annotated[ComponentSpec, _of("metrics")]
-CallbackSpec = Annotated[ComponentSpec, _of("callbacks")]
+DataSpec = Annotated[ComponentSpec, _of("datasets"), _marked("datasets")]
+TaskSpec = Annotated[ComponentSpec, _of("tasks"), _marked("tasks")]
+TransformSpec = Annotated[ComponentSpec, _of("transforms"), _marked("transforms")]
+ModelSpec = Annotated[ComponentSpec, _of("models"), _marked("models")]
+LossSpec = Annotated[ComponentSpec, _of("losses"), _marked("losses")]
+OptimizerSpec = Annotated[ComponentSpec, _of("optimizers"), _marked("optimizers")]
+SchedulerSpec = Annotated[ComponentSpec, _of("schedulers"), _marked("schedulers")]
+MetricSpec = Annotated[ComponentSpec, _of("metrics"), _marked("metrics")]
+CallbackSpec = Annotated[ComponentSpec, _of("callbacks"), _marked("callbacks")]
 
 
 class Section(BaseModel):

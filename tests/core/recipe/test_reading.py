@@ -134,7 +134,7 @@ def test_a_dict_that_json_cannot_hold_is_refused(value: object) -> None:
 
 
 def test_a_missing_file_is_an_error_of_usage(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"There is no recipe .*nothing\.json\. Start from one in examples/"):
+    with pytest.raises(UsageError, match=r"There is no recipe .*nothing\.json\. Begin one with: imgfw init"):
         read_recipe(tmp_path / "nothing.json")
     with pytest.raises(UsageError, match="Cannot read the recipe"):
         read_recipe(tmp_path)
