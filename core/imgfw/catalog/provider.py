@@ -134,6 +134,11 @@ class Provider:
             return None, problems_of(error, settings, path, schema, reserved, self.qualified, hint)
 
 
+def snake_case(name: str) -> str:
+    """The name of a class as a recipe writes it: `EarlyStopping` is `early_stopping`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
 def make_provider(kind_name: str, factory: Any, plugin: str) -> Provider:
     """Read what a hook returned.
 
@@ -143,9 +148,7 @@ def make_provider(kind_name: str, factory: Any, plugin: str) -> Provider:
     kind = KINDS[kind_name]
     if not callable(factory) or not hasattr(factory, "__name__"):
         raise PluginError(f"{kind.hook} returned {factory!r}, which is neither a function nor a class")
-    name = factory.__name__
-    if inspect.isclass(factory):
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    name = snake_case(factory.__name__) if inspect.isclass(factory) else factory.__name__
     provider = Provider(kind, name, plugin, factory)
     if not _NAME.match(name):
         raise PluginError(f"{kind.singular} {name!r} needs a name of lower-case letters, digits and _")

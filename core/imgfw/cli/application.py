@@ -17,6 +17,7 @@ from imgfw.cli.init import init
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.list_components import list_components
 from imgfw.cli.list_plugins import list_plugins
+from imgfw.cli.new_plugin import new_plugin
 from imgfw.cli.predict import predict
 from imgfw.cli.run import run
 from imgfw.cli.schema import schema
@@ -72,6 +73,7 @@ for command in (
     list_plugins,
     list_components,
     describe,
+    new_plugin,
     doctor,
 ):
     application.add_command(command)
