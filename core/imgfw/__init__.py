@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from imgfw.contract.transform import Transform
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
-    from imgfw.engine.session import RunResult, run
+    from imgfw.engine.session import RunResult, resume, run
     from imgfw.recipe.report import RecipeReport, check
 
 _HOMES = {
@@ -74,7 +74,7 @@ _HOMES = {
     "imgfw.contract.transform": ("Transform",),
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
-    "imgfw.engine.session": ("RunResult", "run"),
+    "imgfw.engine.session": ("RunResult", "resume", "run"),
     "imgfw.recipe.report": ("RecipeReport", "check"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -132,6 +132,7 @@ __all__ = [
     "load",
     "read_image",
     "read_mask",
+    "resume",
     "run",
 ]
 

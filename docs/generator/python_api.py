@@ -16,7 +16,7 @@ from imgfw.catalog.docstrings import Docstring, parse_docstring
 from generator import markdown
 
 _GROUPS = (
-    ("Running and using runs", ("run", "RunResult", "check", "RecipeReport", "load", "Predictor")),
+    ("Running and using runs", ("run", "resume", "RunResult", "check", "RecipeReport", "load", "Predictor")),
     ("Declaring a plugin", ("hookimpl", "about", "About")),
     ("Settings", ("Gt", "Ge", "Lt", "Le", "Interval", "Len", "Monitor", "Settings")),
     ("Components as settings", ("Dataset", "Loss", "Metric", "Model", "Optimizer", "Scheduler")),
