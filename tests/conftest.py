@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from imgfw.catalog.catalog import Catalog
-from imgfw.catalog.discovery import discover
+from imgfw.catalog.discovery import BUILTIN, discover
 from imgfw.catalog.selection import Selection, parse_words
 
 
@@ -48,6 +48,11 @@ class Site:
     def catalog(self, *words: str) -> Catalog:
         """The catalog of what is installed here, chosen by words as of `-p`."""
         return Catalog(parse_words(words) if words else Selection(), discover([str(self.folder)]))
+
+    def catalog_beside_builtins(self) -> Catalog:
+        """The catalog of imgfw's own components and of what is installed here, whatever else is installed."""
+        builtins = [item for item in discover() if item.name == BUILTIN]
+        return Catalog(Selection(), [*builtins, *discover([str(self.folder)])])
 
 
 _HEADER = "from __future__ import annotations\nfrom imgfw import hookimpl\n"

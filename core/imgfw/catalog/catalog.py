@@ -141,11 +141,16 @@ class Catalog:
             self._loaded[name] = plugin
         return self._loaded[name]
 
-    def find(self, kind: str, name: str) -> Provider:
+    def find(self, kind: str, name: str, listed: Sequence[str] = ()) -> Provider:
         """The provider that a name in a recipe means.
 
-        A built-in keeps its bare name whatever is installed; a recipe that uses only built-ins or qualified
-        names imports no other plugin.
+        A built-in keeps its bare name whatever is installed; a recipe that uses only built-ins, plugins that
+        it lists, or qualified names imports no other plugin.
+
+        Args:
+            kind: its kind.
+            name: its bare or qualified name.
+            listed: the names of the plugins that the recipe lists, which come before the others.
 
         Raises:
             NoSuchComponentError: no provider has the name, or several third parties have it.
@@ -155,11 +160,7 @@ class Catalog:
         own = _named(self.builtin.providers.get(kind, ()), name)
         if own is not None:
             return own
-        owners = [
-            provider
-            for plugin in self.plugins()
-            if (provider := _named(plugin.providers.get(kind, ()), name)) is not None
-        ]
+        owners = self._owners(kind, name, listed) or self._owners(kind, name, self._declarations)
         if len(owners) == 1:
             return owners[0]
         if owners:
@@ -168,6 +169,13 @@ class Catalog:
                 f'several plugins provide the {KINDS[kind].singular} "{name}".', f"Write {choices}."
             )
         raise NoSuchComponentError(f'there is no {KINDS[kind].singular} "{name}".', self._hint(kind, name))
+
+    def _owners(self, kind: str, name: str, plugins: Iterable[str]) -> list[Provider]:
+        """The providers of a name in some plugins."""
+        found = (
+            _named(self._load(plugin).providers.get(kind, ()), name) for plugin in dict.fromkeys(plugins)
+        )
+        return [provider for provider in found if provider is not None]
 
     def _find_qualified(self, kind: str, name: str) -> Provider:
         owner, _, bare = name.rpartition("/")

@@ -27,6 +27,9 @@ from imgfw.contract.kinds import KINDS
 SLOW_SECONDS = 0.5
 """A plugin that takes longer than this to load is listed as slow."""
 
+_CORE = str(Path(__file__).parents[1])
+"""Where imgfw's own code is, which is not what is wrong with a plugin."""
+
 
 @dataclass
 class Plugin:
@@ -116,7 +119,10 @@ def _collect(part: Any, plugin: Plugin) -> None:
     manager.check_pending()
     _refuse_unmarked_hooks(part)
     for kind in KINDS.values():
-        returned = getattr(manager.hook, kind.hook)()
+        hook = getattr(manager.hook, kind.hook)
+        returned = hook()
+        if hook.get_hookimpls() and not returned:  # pluggy leaves out what is None
+            returned = [None]
         for providers in returned:
             if not isinstance(providers, Iterable) or isinstance(providers, str | bytes):
                 raise PluginError(f"{kind.hook} must return a list of providers, not {providers!r}")
@@ -189,7 +195,7 @@ def _where(error: BaseException, declaration: Declaration) -> str:
     while trace is not None:
         frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    own = [(name, line) for name, line in frames if "importlib" not in name and name != __file__]
+    own = [(name, line) for name, line in frames if "importlib" not in name and not name.startswith(_CORE)]
     if not own:
         return ""
     name, line = own[-1]

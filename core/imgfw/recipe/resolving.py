@@ -93,8 +93,6 @@ class ResolvedRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """The recipe with every default filled in, qualified names and absolute paths."""
-        whole = self.recipe.model_dump(mode="json", by_alias=True, include=_plain_keys())
-        whole = {key: value for key, value in whole.items() if key != "$schema"}
         nodes = {
             "data": self.data.to_json(),
             "task": self.task.to_json(),
@@ -109,7 +107,9 @@ class ResolvedRecipe:
             "metrics": [node.to_json() for node in self.metrics],
             "callbacks": [node.to_json() for node in self.callbacks],
         }
-        whole |= nodes | {
+        plain = set(Recipe.model_fields) - nodes.keys() - {"schema_"}
+        whole = self.recipe.model_dump(mode="json", include=plain) | nodes
+        whole |= {
             "name": self.name,
             "resolved_with": self.versions,
             "plugins": [_absolute_word(word, self.source.folder) for word in self.recipe.plugins],
@@ -118,21 +118,6 @@ class ResolvedRecipe:
             section, _, key = path.partition(".")
             whole[section][key] = value
         return {key: whole[key] for key in Recipe.model_fields if key in whole}
-
-
-def _plain_keys() -> set[str]:
-    components = {
-        "data",
-        "task",
-        "transforms",
-        "model",
-        "loss",
-        "optimizer",
-        "scheduler",
-        "metrics",
-        "callbacks",
-    }
-    return set(Recipe.model_fields) - components
 
 
 def _absolute_word(word: str, folder: Path) -> str:
@@ -177,8 +162,8 @@ def try_to_resolve(source: Source, catalog: Catalog) -> tuple[ResolvedRecipe, li
         PluginError: a plugin that the recipe lists is missing or broken.
     """
     recipe, problems = _validate_sections(source)
-    _load_listed_plugins(recipe, source, catalog)
-    finder = _Finder(source, catalog, problems)
+    listed = _load_listed_plugins(recipe, source, catalog)
+    finder = _Finder(source, catalog, problems, listed)
     data = finder.node(recipe.data, "data")
     task = _task(recipe, data, finder)
     metrics = recipe.metrics
@@ -216,7 +201,7 @@ def resolve_component(spec: ComponentSpec, source: Source, catalog: Catalog) -> 
         RecipeError: holding everything that is wrong.
     """
     problems: list[Problem] = []
-    node = _Finder(source, catalog, problems).node(spec, KINDS[spec.kind].singular)
+    node = _Finder(source, catalog, problems, ()).node(spec, KINDS[spec.kind].singular)
     if problems:
         raise RecipeError(problems, source.label)
     return node
@@ -260,12 +245,14 @@ def _place(problem: Problem) -> Problem:
     return problem
 
 
-def _load_listed_plugins(recipe: Recipe, source: Source, catalog: Catalog) -> None:
-    for word in recipe.plugins:
-        if is_file_word(word):
-            catalog.add_file(word, source.base_of("plugins") / word)
-        else:
-            catalog.require(word)
+def _load_listed_plugins(recipe: Recipe, source: Source, catalog: Catalog) -> list[str]:
+    """Load what a recipe lists under `plugins`; the plugins' names."""
+    return [
+        catalog.add_file(word, source.base_of("plugins") / word).name
+        if is_file_word(word)
+        else catalog.require(word).name
+        for word in recipe.plugins
+    ]
 
 
 def _task(recipe: Recipe, data: Node, finder: _Finder) -> Node:
@@ -294,9 +281,12 @@ def _default_loss(task: Node, finder: _Finder) -> Node:
 class _Finder:
     """Resolves components and collects what is wrong with them."""
 
-    def __init__(self, source: Source, catalog: Catalog, problems: list[Problem]) -> None:
+    def __init__(
+        self, source: Source, catalog: Catalog, problems: list[Problem], listed: Sequence[str]
+    ) -> None:
         self._source = source
         self._catalog = catalog
+        self._listed = listed
         self._plugin_versions = {item.name: item.version for item in catalog.declarations}
         self._bare: dict[str, tuple[str, Provider]] = {}
         self.problems = problems
@@ -323,7 +313,7 @@ class _Finder:
         if spec.type == _UNKNOWN:
             return self.stand_in(spec.kind, path)
         try:
-            provider = self._catalog.find(spec.kind, spec.type)
+            provider = self._catalog.find(spec.kind, spec.type, self._listed)
         except NoSuchComponentError as error:
             self.problems.append(Problem(path, error.message, error.hint))
             return self.stand_in(spec.kind, path)

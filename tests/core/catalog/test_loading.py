@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from imgfw import PluginError
 from imgfw.catalog.loading import Plugin
+from imgfw.recipe.checking import check
+from imgfw.recipe.reading import read_recipe
 
 GOOD = """
     def fine(info, *, width: int = 3):
@@ -97,6 +100,53 @@ BROKEN = {
         models("net = lambda info: None"),
         "model '<lambda>' needs a name of lower-case letters, digits and _",
     ),
+    "does not say where a setting's type is": (
+        models("def net(info, *, width: Widht = 3): pass"),
+        "model net has a setting whose type cannot be found: NameError: name 'Widht' is not defined",
+    ),
+    "has a setting of the core's in a class": (
+        models("class net:\n    def __init__(self, info, *, freeze: bool = False): pass"),
+        "model net has a setting 'freeze', a name that imgfw keeps for itself",
+    ),
+    "returns what cannot be called": (
+        "@hookimpl\ndef imgfw_losses():\n    return [3.5]",
+        "imgfw_losses returned 3.5, which is neither a function nor a class",
+    ),
+    "returns nothing": (
+        "@hookimpl\ndef imgfw_models():\n    net = 3",
+        "imgfw_models must return a list of providers, not None",
+    ),
+    "states a fact that there is not": (
+        "from imgfw import about\n@about(taks=('classification',))\ndef net(info): pass",
+        "TypeError: About.__init__() got an unexpected keyword argument 'taks' (bad.py, line 4)",
+    ),
+    "raises what cannot be printed": (
+        "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd",
+        "Odd: (an exception that cannot be printed) (bad.py, line 6)",
+    ),
+    "changes what imgfw knows": (
+        "from imgfw.contract.kinds import KINDS\nKINDS['models'] = None",
+        "TypeError: 'mappingproxy' object does not support item assignment (bad.py, line 4)",
+    ),
+    "replaces a name of imgfw": (
+        "import imgfw.catalog.suggest\nimgfw.catalog.suggest.did_you_mean = print",
+        "it replaces imgfw.catalog.suggest.did_you_mean",
+    ),
+    "replaces a name of Python": ("import builtins\nbuiltins.len = None", "it replaces builtins.len"),
+    "wants a name that imgfw does not have": (
+        "from imgfw import hologram",
+        "ImportError: cannot import name 'hologram' from 'imgfw' (...); this is imgfw 0.1.0 (is the plugin "
+        "written for a newer one?) (bad.py, line 3)",
+    ),
+    "was written for a newer imgfw": (
+        "IMGFW_API = 99",
+        "it was written for version 99 of the plugin API, and this imgfw (0.1.0) has version 1. "
+        "Run: pip install --upgrade imgfw",
+    ),
+    "declares a version of the API that is none": (
+        "IMGFW_API = '1'",
+        "its IMGFW_API is '1', not a whole number from 1",
+    ),
     "provides a name twice": (
         "def net(info): pass\n@hookimpl\ndef imgfw_models():\n    return [net, net]",
         "it provides the model 'net' twice",
@@ -114,10 +164,25 @@ def test_a_plugin_that(site, code: str, reason: str) -> None:
     site.install("bad", code)
     site.install("good", GOOD)
     bad, good = site.catalog().plugins()
-    assert (bad.status, bad.reason) == ("broken", reason)
+    assert (bad.status, re.sub(r"\(/[^)]*\)", "(...)", bad.reason)) == ("broken", reason)
     assert bad.providers == {}
     assert good.status == "ok"
     assert [provider.name for provider in good.providers["models"]] == ["fine"]
+
+
+def test_all_of_these_together_hurt_nobody(site) -> None:
+    """imgfw's own components and a good plugin beside every broken one, and one whose module is missing."""
+    for number, (code, _) in enumerate(BROKEN.values()):
+        site.install(f"imgfw-plugin-bad{number}", code)
+    site.install("imgfw-plugin-gone", entry_points="[imgfw]\nplugin = imgfw_plugin_gone.models\n")
+    site.install("imgfw-plugin-good", GOOD)
+    catalog = site.catalog_beside_builtins()
+    status = {item.name: item.status for item in catalog.plugins()}
+    assert [name for name in status if status[name] == "ok"] == ["imgfw", "imgfw-plugin-good"]
+    assert list(status.values()).count("broken") == len(BROKEN) + 1
+    assert all(item.reason for item in catalog.plugins() if item.status == "broken")
+    assert catalog.find("models", "fine").plugin == "imgfw-plugin-good"
+    assert check(read_recipe({"data": "digits", "model": "resnet9"}), catalog).warnings == []
 
 
 def test_a_plugin_whose_declaration_is_malformed_is_broken(site) -> None:
@@ -234,3 +299,13 @@ def test_two_local_files_of_one_name_are_refused(site, tmp_path: Path) -> None:
     catalog.add_file("a/my_model.py", files[0])
     with pytest.raises(PluginError, match=r"Two plugin files are called my_model\.py"):
         catalog.add_file("b/my_model.py", files[1])
+
+
+def test_the_version_of_the_api_that_a_plugin_declares_is_known(site) -> None:
+    site.install("good", "IMGFW_API = 1")
+    assert (plugin(site, "good").status, plugin(site, "good").api) == ("ok", 1)
+
+
+def test_a_plugin_that_declares_no_version_of_the_api_works(site) -> None:
+    site.install("good", GOOD)
+    assert (plugin(site, "good").status, plugin(site, "good").api) == ("ok", None)
