@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import FILE
 from imgfw.contract.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgfw.catalog.catalog import Catalog
 
 SCHEMA_FILE = "imgfw.schema.json"
 
@@ -36,10 +40,11 @@ def init(invocation: Invocation, file: Path, name: str) -> None:
     recipe, *plugins = starter_files(find_starter(name), SCHEMA_FILE).items()
     texts = {file: recipe[1]} | {file.parent / other: text for other, text in plugins}
     _refuse_to_overwrite(texts, schema)
+    catalog = invocation.catalog
     file.parent.mkdir(parents=True, exist_ok=True)
     for target, text in texts.items():
         target.write_text(text, encoding="utf-8")
-    _write_schema(invocation, schema, [target for target in texts if target.suffix == ".py"])
+    _write_schema(catalog, schema, [target for target in texts if target.suffix == ".py"])
     if not invocation.quiet:
         click.echo(f"wrote {', '.join(map(str, (*texts, schema)))}")
         click.echo(f"next: imgfw check {file}, then imgfw run {file}")
@@ -64,11 +69,11 @@ def _is_schema_of_recipes(file: Path) -> bool:
     return isinstance(held, dict) and held.get("title") == TITLE
 
 
-def _write_schema(invocation: Invocation, file: Path, plugins: list[Path]) -> None:
+def _write_schema(catalog: Catalog, file: Path, plugins: list[Path]) -> None:
     """Write the schema of what is installed and of the plugin files that the recipe lists."""
     from imgfw.recipe.json_schema import recipe_schema
 
     for plugin in plugins:
-        invocation.catalog.add_file(str(plugin), plugin)
-    text = json.dumps(recipe_schema(invocation.catalog), indent=1, ensure_ascii=False)
+        catalog.add_file(str(plugin), plugin)
+    text = json.dumps(recipe_schema(catalog), indent=1, ensure_ascii=False)
     file.write_text(text + "\n", encoding="utf-8")
