@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "core" / "imgfw"
 BUILTINS = ROOT / "plugins" / "imgfw_plugins"
 
-FLOORS = ("contract", "catalog", "recipe", "engine", "cli")
-"""From the ground up; a module imports from its own floor or from below."""
+FLOORS = ("contract", "catalog", "recipe", "engine", "cli", "testing")
+"""From the ground up; a module imports from its own floor or from below. The kit for authors is on top."""
 
 ALLOWED_TO_BUILTINS = {
     "PIL",
@@ -100,10 +100,10 @@ def test_a_module_of_the_core_imports_from_its_own_floor_or_from_below() -> None
     for file in modules(CORE):
         own = floor_of(name_of(file))
         if own not in FLOORS:
-            continue  # the front door, which opens to all floors, and the kit for plugin authors
+            continue  # the front door, which opens to all floors
         for item in imports_of(file):
             other = floor_of(home_of(item))
-            if other == "testing" or (other in FLOORS and FLOORS.index(other) > FLOORS.index(own)):
+            if other in FLOORS and FLOORS.index(other) > FLOORS.index(own):
                 upwards.append(str(item))
     assert upwards == []
 
@@ -184,6 +184,30 @@ def test_finding_and_listing_plugins_imports_neither_torch_nor_pydantic() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_kit_is_imported_without_torch_and_not_with_imgfw() -> None:
+    code = (
+        "import sys, imgfw\n"
+        "print([name for name in ('pytest', 'imgfw.testing') if name in sys.modules])\n"
+        "from imgfw import testing\n"
+        "import imgfw.testing.fixtures\n"
+        "assert len(testing.cases('imgfw')) > 100\n"
+        "print([name for name in ('torch', 'numpy', 'pydantic') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_only_the_kit_imports_pytest() -> None:
+    found = {
+        floor_of(name_of(file))
+        for folder in (CORE, BUILTINS)
+        for file in modules(folder)
+        for item in imports_of(file)
+        if item.module.partition(".")[0] == "pytest"
+    }
+    assert found == {"testing"}
 
 
 def test_a_recipe_is_resolved_without_torch() -> None:
