@@ -124,13 +124,18 @@ class Parts:
         return self.resolved.model.provider.about.computes_losses
 
     def eval_jobs(self, split: str) -> list[Job]:
-        """The jobs of an evaluation, this process's share: every sample once, none twice."""
+        """The jobs of an evaluation, this process's share: every sample once, none twice.
+
+        Every process gets the same number of jobs, since all of them ask together whether to stop; a job may
+        have no samples.
+        """
         loader = self.resolved.recipe.loader
         view = self.view(split)
         world = distributed.world_size()
         size = max((loader.eval_batch_size or loader.batch_size) // world, 1)
         mine = list(range(distributed.rank(), len(view), world))
-        return [(0, mine[start : start + size]) for start in range(0, len(mine), size)]
+        largest_share = -(-len(view) // world)
+        return [(0, mine[start : start + size]) for start in range(0, largest_share, size)]
 
     def view(self, split: str) -> SplitView:
         """A split by its name."""

@@ -314,7 +314,9 @@ def test_two_processes_train_and_measure_like_one(tmp_path, train):
         "def imgfw_models():\n"
         "    return [flat]\n"
     )
-    recipe = {**CLASSIFICATION, "plugins": [str(plugin)], "model": "flat"}
+    # 359 test images: the first process evaluates 179 and 1, the second 179.
+    loader = {"batch_size": 300, "eval_batch_size": 358, "num_workers": 0}
+    recipe = {**CLASSIFICATION, "plugins": [str(plugin)], "model": "flat", "loader": loader}
     recipe["loss"] = {"type": "cross_entropy", "weight": [1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.1]}
     recipe["transforms"] = {
         "train": [{"type": "random_crop", "size": 8, "padding": 1}, "normalize"],
