@@ -125,6 +125,32 @@ def test_a_schedule_goes_on_where_it_was_in_the_midst_of_warm_up_too(through_fil
     assert torch.equal(second.rates(24 - stop), straight[stop:])
 
 
+TORCHS = {
+    "ExponentialLR": {"gamma": 0.9},
+    "CosineAnnealingLR": {"T_max": 12},
+    "CosineAnnealingWarmRestarts": {"T_0": 5},
+    "MultiStepLR": {"milestones": [2, 5, 5, 9]},
+}
+
+
+@pytest.mark.parametrize("name", TORCHS)
+def test_torchs_own_schedulers_which_go_on_from_the_last_rate_are_warmed_up_alike(name):
+    def rates(**warmup):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **TORCHS[name])
+        schedule = Schedule(scheduler, optimizer, PLAN, SchedulerCore(**warmup), None)
+        used = []
+        for _ in range(12):
+            used.append(schedule.lr)
+            optimizer.step()
+            schedule.step()
+        return used
+
+    ramp = [min(step / 6, 1.0) for step in range(12)]
+    own = [rate * share for rate, share in zip(rates(), ramp, strict=True)]
+    assert rates(warmup_steps=6, warmup_factor=0.0) == pytest.approx(own, rel=1e-12)
+
+
 def test_torchs_own_plateau_scheduler_is_stepped_with_the_metric():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
