@@ -51,6 +51,11 @@ def build_model(resolved: ResolvedRecipe, info: DatasetInfo, saved: Checkpoint |
     model = build(node, {"info": info})
     if not isinstance(model, nn.Module):
         raise PluginError(f"model: {resolved.model.provider.qualified} returned no torch.nn.Module.")
+    if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+        raise PluginError(
+            f"model: {resolved.model.provider.qualified} has lazy layers, whose parameters have no shape yet.",
+            "Its author can compute the shapes from info: channels, image_size, num_classes.",
+        )
     core = resolved.model.core
     if isinstance(core, ModelCore) and core.freeze is not None:
         freeze(model, core.freeze, resolved.model.provider.about.head)

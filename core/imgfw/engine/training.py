@@ -78,7 +78,6 @@ def train(trainer: Trainer) -> None:
             notify("on_epoch_start")
         _train_epoch(trainer, epoch, first_step, notify)
         _evaluate(trainer, notify)
-        notify("on_eval_end")
         notify("on_epoch_end")
         progress.epochs_done += 1
         progress.finished = _stopped(run) or progress.step >= parts.plan.total_steps
@@ -155,6 +154,7 @@ def _evaluate(trainer: Trainer, notify: Events) -> None:
     except StoppedEvaluationError:
         _save_and_leave(trainer)
     parts.schedule.evaluated(run.metrics)
+    notify("on_eval_end")
 
 
 def _save_and_leave(trainer: Trainer) -> None:
