@@ -141,6 +141,7 @@ def _evaluate(trainer: Trainer, notify: Events) -> None:
     parts, progress, run = trainer.parts, trainer.progress, trainer.run
     run.metrics = {"train/loss": float(progress.loss_sum / progress.loss_weight)}
     if parts.data.views.val is None:
+        parts.schedule.evaluated(run.metrics)
         return
 
     def on_batch(batch: EvalBatch) -> None:
