@@ -159,7 +159,7 @@ def to_float(images: Any) -> Any:
     if isinstance(images, list):
         return [to_float(image) for image in images]
     plain: Tensor = images.as_subclass(Tensor)
-    return plain if plain.is_floating_point() else plain.float() / 255
+    return plain if plain.is_floating_point() else plain.float().div_(255)
 
 
 def _name(transform: Any) -> str:
