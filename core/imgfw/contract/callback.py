@@ -53,7 +53,7 @@ class EvalBatch:
     """One batch of an evaluation.
 
     Attributes:
-        split: `val` or `test`.
+        split: `val`.
         images: as the model got them, float, on the device.
         targets: as the task collated them.
         predictions: as the task made them.
@@ -156,7 +156,7 @@ class Callback(Component, kind="callbacks"):
         """A batch was evaluated: `run.eval_batch` holds it."""
 
     def on_eval_end(self, run: Run) -> None:
-        """An evaluation is complete: `run.metrics` holds its results."""
+        """The validation of an epoch is complete: `run.metrics` holds its results."""
 
     def on_epoch_end(self, run: Run) -> None:
         """An epoch is complete, evaluated, and about to be saved."""

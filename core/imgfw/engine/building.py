@@ -14,6 +14,7 @@ from imgfw.contract.callback import Callback, Plan
 from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
+from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.checkpoint import Checkpoint, restore_weights
 from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion, split_outputs
@@ -21,7 +22,6 @@ from imgfw.engine.data import Data
 from imgfw.engine.generators import seed_all
 from imgfw.engine.loading import (
     BatchLoader,
-    BatchPlan,
     Feeder,
     Fetcher,
     Job,
@@ -51,6 +51,11 @@ def build_model(resolved: ResolvedRecipe, info: DatasetInfo, saved: Checkpoint |
     model = build(node, {"info": info})
     if not isinstance(model, nn.Module):
         raise PluginError(f"model: {resolved.model.provider.qualified} returned no torch.nn.Module.")
+    if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+        raise PluginError(
+            f"model: {resolved.model.provider.qualified} has lazy layers: their parameters have no shape.",
+            "Its author can compute the shapes from info: channels, image_size, num_classes.",
+        )
     core = resolved.model.core
     if isinstance(core, ModelCore) and core.freeze is not None:
         freeze(model, core.freeze, resolved.model.provider.about.head_of(model))
@@ -124,13 +129,18 @@ class Parts:
         return self.resolved.model.provider.about.computes_losses
 
     def eval_jobs(self, split: str) -> list[Job]:
-        """The jobs of an evaluation, this process's share: every sample once, none twice."""
+        """The jobs of an evaluation, this process's share: every sample once, none twice.
+
+        Every process gets the same number of jobs, since all of them ask together whether to stop; a job may
+        have no samples.
+        """
         loader = self.resolved.recipe.loader
         view = self.view(split)
         world = distributed.world_size()
         size = max((loader.eval_batch_size or loader.batch_size) // world, 1)
         mine = list(range(distributed.rank(), len(view), world))
-        return [(0, mine[start : start + size]) for start in range(0, len(mine), size)]
+        largest_share = -(-len(view) // world)
+        return [(0, mine[start : start + size]) for start in range(0, largest_share, size)]
 
     def view(self, split: str) -> SplitView:
         """A split by its name."""
@@ -152,6 +162,7 @@ def build_parts(
     model.to(device).to(memory_format=precision.memory_format)
     about = resolved.model.provider.about
     _refuse_coupled_loss(resolved)
+    _refuse_missing_monitors(resolved, data)
     loss = build(resolved.loss, {"info": data.info, "model": model})
     batches = _batch_plan(resolved, data)
     plan = _plan(resolved, batches)
@@ -214,6 +225,27 @@ def _refuse_coupled_loss(resolved: ResolvedRecipe) -> None:
         if node.provider.about.couples_batch and distributed.world_size() > 1:
             message = f"{node.provider.name} depends on the whole batch at once: it needs a single process."
             raise RecipeError([Problem(node.path, message)], resolved.source.label)
+
+
+def _refuse_missing_monitors(resolved: ResolvedRecipe, data: Data) -> None:
+    """Without a validation split nothing named `val/…` is measured."""
+    if data.views.val is not None:
+        return
+    named = [
+        (f"{node.path}.{setting}", value)
+        for node in (resolved.scheduler, *resolved.callbacks)
+        for setting, value in monitors(node).items()
+    ]
+    named.append(("checkpoint.monitor", resolved.recipe.checkpoint.monitor or ""))
+    problems = [
+        Problem(
+            path, f'"{value}" is not measured, since there is no validation split.', "Set split.val_fraction."
+        )
+        for path, value in named
+        if value.startswith("val/")
+    ]
+    if problems:
+        raise RecipeError(problems, resolved.source.label)
 
 
 def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:

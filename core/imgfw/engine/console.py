@@ -69,7 +69,7 @@ class TerminalConsole(Console):
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""
-        (self._bar.console if self._bar is not None else self._rich).print(text, markup=False)
+        (self._bar.console if self._bar is not None else self._rich).print(text, markup=False, soft_wrap=True)
 
     def begin(self, label: str, done: int, total: int) -> None:
         """Show a bar."""

@@ -79,23 +79,30 @@ class Criterion:
         return _reduce(self._loss(outputs, targets), num_samples)
 
     def _mixed(self, outputs: Tensor, targets: MixedTargets) -> LossValue:
-        """Each sample's loss for both its classes, combined with its own weight: a sample is a batch of one
-        to the criterion, so that any will do."""
-        first = self._by_sample(outputs, targets.first)
-        second = self._by_sample(outputs, targets.second)
-        losses = targets.weight * first + (1 - targets.weight) * second
-        return LossValue(losses.mean(), len(losses))
+        """Each sample's loss for both its classes, combined with its own share: a sample is a batch of one
+        to the criterion, so that any will do. The weights of classes count in the same shares."""
+        first, first_weight = self._by_sample(outputs, targets.first)
+        second, second_weight = self._by_sample(outputs, targets.second)
+        share, rest = targets.weight, 1 - targets.weight
+        total = (share * first + rest * second).sum()
+        weight = (share * first_weight + rest * second_weight).sum()
+        return LossValue(total / weight, weight.detach(), given_sum=total)
 
-    def _by_sample(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        def of_one(output: Tensor, label: Tensor) -> Tensor:
-            return _reduce(self._loss(output.unsqueeze(0), label.unsqueeze(0)), 1).mean
+    def _by_sample(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each sample's sum and weight."""
+
+        def of_one(output: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+            value = _reduce(self._loss(output.unsqueeze(0), label.unsqueeze(0)), 1)
+            weight = value.weight
+            return value.sum, weight if isinstance(weight, Tensor) else torch.ones_like(value.mean)
 
         if self._vectorizes:
             try:
                 return torch.vmap(of_one)(outputs, labels)
             except RuntimeError:  # the criterion looks at its values, which cannot be vectorised
                 self._vectorizes = False
-        return torch.stack([of_one(*pair) for pair in zip(outputs, labels, strict=True)])
+        losses, weights = zip(*(of_one(*pair) for pair in zip(outputs, labels, strict=True)), strict=True)
+        return torch.stack(losses), torch.stack(weights)
 
 
 def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, dict[str, Any]]:

@@ -11,16 +11,23 @@ from imgfw.engine import distributed
 
 
 class Interruption:
-    """Whether the run was asked to stop. The handler only sets a number; the second SIGINT stops at once."""
+    """Whether the run was asked to stop. The handler only sets a number; the second SIGINT stops at once.
+
+    Attributes:
+        signal_number: the signal that came; 0: none.
+        at_once: whether the first signal stops at once, because there is nothing to save yet.
+    """
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self.at_once = True
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note a signal."""
-        if self.signal_number and number == signal.SIGINT:
+        again = self.signal_number and number == signal.SIGINT
+        self.signal_number = self.signal_number or number
+        if again or self.at_once:
             raise KeyboardInterrupt
-        self.signal_number = number
 
     def requested(self) -> bool:
         """Whether any process got a signal; all processes answer alike, so all of them must ask."""
@@ -29,9 +36,8 @@ class Interruption:
 
 
 @contextmanager
-def watch_signals() -> Iterator[Interruption]:
-    """Take SIGINT and SIGTERM as requests to stop while the context lasts."""
-    interruption = Interruption()
+def watch_signals(interruption: Interruption) -> Iterator[None]:
+    """Let SIGINT and SIGTERM ask to stop while the context lasts."""
     previous = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -39,7 +45,7 @@ def watch_signals() -> Iterator[Interruption]:
     except ValueError:
         pass  # not in the main thread: signals are the caller's
     try:
-        yield interruption
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

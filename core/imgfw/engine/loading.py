@@ -1,4 +1,4 @@
-"""Batches: which samples are in which, in what order, and how they are fetched."""
+"""Fetching batches: in line or in worker processes, and onto the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 
 from imgfw.contract.errors import DataError, ImgfwError, UsageError
-from imgfw.contract.random import mix
 from imgfw.engine.interruption import ignore_signals_in_worker
 from imgfw.engine.pipeline import Pipeline, as_mask
 from imgfw.engine.splits import BadSample, SplitView
@@ -62,87 +61,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.indices)
-
-
-class BatchPlan:
-    """Which samples are in which batch: a function of (seed, epoch, step), whatever the number of processes.
-
-    A batch is what one optimizer step sees. It is cut into `accumulate` micro-batches, and each of those into
-    one part a process.
-
-    Args:
-        num_samples: samples of the training split.
-        batch_size: of one step, over all processes and micro-batches.
-        accumulate: micro-batches of a step.
-        seed: the run's.
-        drop_last: leave out a last batch that is not full.
-        rank: this process's number.
-        world_size: number of processes.
-
-    Raises:
-        UsageError: a batch has less than a sample a process.
-        DataError: the samples fill no batch.
-    """
-
-    def __init__(
-        self,
-        num_samples: int,
-        batch_size: int,
-        *,
-        accumulate: int = 1,
-        seed: int = 0,
-        drop_last: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        if batch_size < world_size:
-            raise UsageError(
-                f"A batch of {batch_size} samples cannot be shared by {world_size} processes.",
-                f"Set loader.batch_size to {world_size} or more.",
-            )
-        self._seed = seed
-        self._batch_size = batch_size
-        self._accumulate = accumulate
-        self._rank = rank
-        self._world_size = world_size
-        full, rest = divmod(num_samples, batch_size)
-        # A batch of one sample cannot train a batch norm, and every process needs a part of each batch.
-        keeps_rest = rest > 1 and rest >= world_size and not drop_last
-        self.num_samples = num_samples
-        self.steps_per_epoch = full + keeps_rest
-        if not self.steps_per_epoch:
-            raise DataError(
-                f"{num_samples} training samples do not fill a batch of {batch_size}.",
-                "Lower loader.batch_size or set loader.drop_last to false.",
-            )
-        self._order_epoch = -1
-        self._order = torch.empty(0)
-
-    def batch(self, epoch: int, step: int) -> Tensor:
-        """The samples of one step, over all processes: int64 `[B]`."""
-        if epoch != self._order_epoch:
-            generator = torch.Generator().manual_seed(mix(self._seed, epoch, 0x0D) % 2**63)
-            self._order = torch.randperm(self.num_samples, generator=generator)
-            self._order_epoch = epoch
-        return self._order[step * self._batch_size : (step + 1) * self._batch_size]
-
-    def size(self, step: int) -> int:
-        """How many samples a step has, over all processes."""
-        return min(self._batch_size, self.num_samples - step * self._batch_size)
-
-    def micro_batches(self, epoch: int, step: int) -> list[list[int]]:
-        """This process's part of each micro-batch of a step."""
-        batch: list[int] = self.batch(epoch, step).tolist()
-        wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
-        micro_batches = (_part(batch, number, wanted) for number in range(wanted))
-        return [_part(micro_batch, self._rank, self._world_size) for micro_batch in micro_batches]
-
-
-def _part(items: list[int], number: int, count: int) -> list[int]:
-    """One of `count` parts of a list; the first ones are longer by one where they must be."""
-    size, longer = divmod(len(items), count)
-    start = number * size + min(number, longer)
-    return items[start : start + size + (number < longer)]
 
 
 class Fetcher:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torchvision import tv_tensors
 
-from imgfw.contract.errors import UsageError
+from imgfw.contract.errors import ImgfwError, PluginError, UsageError
 from imgfw.contract.random import Keys
 from imgfw.contract.transform import Parameters, Transform
 from imgfw.engine.generators import seeded
@@ -88,22 +88,25 @@ class Pipeline:
         return [column.tolist() for column in chosen.unbind(1)]
 
     def apply_to_samples(self, samples: list[Sample], epoch: int, indices: Sequence[int]) -> list[Sample]:
-        """Run the part that works on single samples."""
-        keys = self.keys(epoch, indices)
+        """Run the part that works on single samples.
+
+        Raises:
+            PluginError: a transform fails; it and the sample are named.
+        """
+        keys, samples = self.keys(epoch, indices), list(samples)
         for place, transform in self.on_samples:
-            own = keys.fold(place + 1)
-            if isinstance(transform, Transform):
-                drawn = transform.draw(own)
-                rows = [{name: value[n] for name, value in drawn.items()} for n in range(len(samples))]
-                samples = [
-                    transform.apply(image, target, row)
-                    for (image, target), row in zip(samples, rows, strict=True)
-                ]
-            else:
-                seeds = own.bits().tolist()
-                samples = [
-                    _call_seeded(transform, sample, seed) for sample, seed in zip(samples, seeds, strict=True)
-                ]
+            work = _on_each(transform, keys.fold(place + 1))
+            for position, sample in enumerate(samples):
+                try:
+                    samples[position] = work(position, sample)
+                except ImgfwError:
+                    raise
+                except Exception as error:  # a transform is a plugin's code and may raise anything
+                    raise PluginError(
+                        f"The transform {_name(transform)} fails on sample {indices[position]}: "
+                        f"{type(error).__name__}: {error}.",
+                        "IMGFW_DEBUG=1 shows where.",
+                    ) from error
         return samples
 
     def apply_to_batch(
@@ -156,7 +159,7 @@ def to_float(images: Any) -> Any:
     if isinstance(images, list):
         return [to_float(image) for image in images]
     plain: Tensor = images.as_subclass(Tensor)
-    return plain if plain.is_floating_point() else plain.float() / 255
+    return plain if plain.is_floating_point() else plain.float().div_(255)
 
 
 def _name(transform: Any) -> str:
@@ -167,9 +170,19 @@ def _works_on_batches(transform: Any) -> bool:
     return isinstance(transform, Transform) and transform.works_on_batches()
 
 
-def _call_seeded(transform: Callable[[Any, Any], Sample], sample: Sample, seed: int) -> Sample:
-    with seeded(seed):
-        return transform(*sample)
+def _on_each(transform: AnyTransform, keys: Keys) -> Callable[[int, Sample], Sample]:
+    """A transform's work on the sample at a position of a batch, its random numbers drawn."""
+    if isinstance(transform, Transform):
+        drawn = transform.draw(keys)
+        rows = [{name: value[n] for name, value in drawn.items()} for n in range(len(keys))]
+        return lambda position, sample: transform.apply(*sample, rows[position])
+    seeds = keys.bits().tolist()
+
+    def call_seeded(position: int, sample: Sample) -> Sample:
+        with seeded(seeds[position]):
+            return transform(*sample)
+
+    return call_seeded
 
 
 def as_mask(targets: Any, like: Any) -> Any:

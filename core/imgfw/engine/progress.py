@@ -20,7 +20,7 @@ class Progress:
         epochs_done: epochs trained, evaluated and entered into the history.
         samples_seen: training samples seen, over all processes.
         loss_sum: sum of the losses of this epoch, on the device.
-        loss_weight: its weight.
+        loss_weight: its weight; a tensor where a criterion gave tensors.
         history: a row of metrics an epoch.
         best: the best epoch so far.
         stop: why training ended before its last step.
@@ -31,7 +31,7 @@ class Progress:
     epochs_done: int = 0
     samples_seen: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
-    loss_weight: Tensor = field(default_factory=lambda: torch.zeros(()))
+    loss_weight: Tensor | float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     best: Best | None = None
     stop: str | None = None
@@ -40,7 +40,7 @@ class Progress:
     def start_epoch(self, device: torch.device) -> None:
         """Begin the running loss anew."""
         self.loss_sum = torch.zeros((), device=device)
-        self.loss_weight = torch.zeros((), device=device)
+        self.loss_weight = 0.0
 
     def add_loss(self, total: Tensor, weight: Tensor | float) -> None:
         """Add a micro-batch's loss to the running loss, without waiting for the device."""
@@ -55,4 +55,6 @@ class Progress:
         """Take back what `state_dict` returned."""
         vars(self).update(state)
         self.best = Best(**state["best"]) if state["best"] else None
-        self.loss_sum, self.loss_weight = self.loss_sum.to(device), self.loss_weight.to(device)
+        self.loss_sum = self.loss_sum.to(device)
+        if isinstance(self.loss_weight, Tensor):
+            self.loss_weight = self.loss_weight.to(device)

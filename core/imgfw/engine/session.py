@@ -15,10 +15,11 @@ from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Parts, build_parts, try_model
-from imgfw.engine.clock import Clock, verdict
+from imgfw.engine.clock import Clock
 from imgfw.engine.console import Console, make_console, show_log
-from imgfw.engine.data import Data, build_data
+from imgfw.engine.data import build_data
 from imgfw.engine.environment import describe_environment
+from imgfw.engine.evaluation import StoppedEvaluationError
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.events import Events
 from imgfw.engine.generators import restore_generators
@@ -26,8 +27,9 @@ from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
-from imgfw.engine.run_folder import FORMAT, RunFolder
+from imgfw.engine.run_folder import RunFolder
 from imgfw.engine.splits import BadSample
+from imgfw.engine.summary import end_lines, start_lines, summarize
 from imgfw.engine.training import InterruptedTrainingError, Trainer, train
 from imgfw.recipe.checking import aim_of, check
 from imgfw.recipe.reading import read_recipe
@@ -197,13 +199,18 @@ class _Session:
 
     def go(self) -> RunResult:
         """Build, train, test and sum up; whatever ends the run is in its summary."""
+        interruption = Interruption()
         try:
-            with watch_signals() as interruption:
+            with watch_signals(interruption):
                 return self._train_and_test(interruption)
         except DivergedError as error:
             self._summarize("diverged", error.message)
             raise DivergedError(error.message, f"{error.hint} The run is in {self._folder.path}.") from error
         except KeyboardInterrupt:
+            if not self._begun:
+                self._fail("stopped before the first step")
+                number = interruption.signal_number or signal.SIGINT
+                raise InterruptedRun("Stopped before the first step.", "", number) from None
             self._summarize("interrupted", "stopped at once by a second SIGINT")
             hint = f"Resume with: imgfw run --resume {self._folder.path}"
             raise InterruptedRun("Stopped at once.", hint, signal.SIGINT) from None
@@ -231,7 +238,7 @@ class _Session:
 
     def _train_and_test(self, interruption: Interruption) -> RunResult:
         parts, run = self._build()
-        self._begun = True
+        self._begun, interruption.at_once = True, False
         self._notify = notify = Events([*parts.callbacks, *self._extra], run)
         trainer = Trainer(
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
@@ -241,22 +248,20 @@ class _Session:
                 run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
             else:
                 train(trainer)
-        except InterruptedTrainingError:
+            test = self._test(parts, interruption)
+        except (InterruptedTrainingError, StoppedEvaluationError):
             name = signal.Signals(interruption.signal_number).name
-            self._summarize("interrupted", f"{name} after step {self._progress.step}", parts)
+            self._summarize("interrupted", f"{name} after step {self._progress.step}")
             raise InterruptedRun(
                 f"Stopped by {name} after step {self._progress.step}; the state is saved.",
                 f"Resume with: imgfw run --resume {self._folder.path}",
                 interruption.signal_number,
             ) from None
         status = "completed" if self._progress.stop is None else "stopped"
-        if self._progress.stop is not None:
-            self._console.line(f"stopped: {self._progress.stop}")
-        test = self._test(parts, run)
         run.metrics |= test
         notify("on_run_end")
-        summary = self._summarize(status, self._progress.stop, parts, test)
-        self._print_end(summary)
+        summary = self._summarize(status, self._progress.stop, test)
+        self._say(end_lines(summary))
         return RunResult(self._folder.path, status, summary)
 
     def _build(self) -> tuple[Parts, Run]:
@@ -273,7 +278,9 @@ class _Session:
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
         self._folder.write_json("environment.json", describe_environment(resolved.versions))
         self._folder.event("start" if found is None else "resume", step=self._progress.step)
-        self._print_start(parts, data)
+        self._say([f"run      {self._folder.path}", *start_lines(resolved, parts)])
+        if found is not None:
+            self._console.line(f"resumed  from step {self._progress.step:,}")
         run = Run(
             name=resolved.name,
             folder=self._folder.path,
@@ -292,6 +299,10 @@ class _Session:
         )
         return parts, run
 
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._console.line(line)
+
     def _note_bad(self, sample: BadSample) -> None:
         self._folder.quarantine(sample)
         self._console.line(f"left out: {sample.source}: {sample.reason}")
@@ -307,66 +318,28 @@ class _Session:
         self._progress.load_state_dict(state["progress"], parts.precision.device)
         restore_generators(state["generators"])
 
-    def _test(self, parts: Parts, run: Run) -> dict[str, float]:
-        """Evaluate the best model on the test split."""
+    def _test(self, parts: Parts, interruption: Interruption) -> dict[str, float]:
+        """Evaluate the best model on the test split.
+
+        Raises:
+            StoppedEvaluationError: a signal came.
+        """
+        if self._progress.stop is not None:
+            self._console.line(f"stopped: {self._progress.stop}")
         best, done = self._progress.best, self._progress.epochs_done
         if parts.data.views.test is None:
             self._console.line("no test split, so nothing is tested")
             return {}
         if best is not None and best.epoch != done:  # else the best is what is in memory
             checkpoint.restore_weights(parts.model, checkpoint.load(best_folder(self._folder)).model)
-        return evaluate_split(parts, "test", self._console)
+        return evaluate_split(parts, "test", self._console, stop_requested=interruption.requested)
 
     def _summarize(
-        self,
-        status: str,
-        reason: str | None,
-        parts: Parts | None = None,
-        test: Mapping[str, float] | None = None,
+        self, status: str, reason: str | None, test: Mapping[str, float] | None = None
     ) -> dict[str, Any]:
         """Write summary.json."""
         self._status = status
-        best, clock = self._progress.best, self._clock
-        summary = {
-            "format": FORMAT,
-            "status": status,
-            "stop_reason": reason,
-            "epochs": self._progress.epochs_done,
-            "steps": self._progress.step,
-            "best": {"epoch": best.epoch, **best.metrics} if best else None,
-            "test": {name: value for name, value in (test or {}).items() if value == value},
-            "throughput": round(clock.samples / clock.training, 1) if clock.training else None,
-            "verdict": verdict(clock),
-        }
+        summary = summarize(self._progress, self._clock, status, reason, test or {})
         self._folder.write_json("summary.json", summary)
         self._folder.event("end", status=status, reason=reason)
         return summary
-
-    def _print_start(self, parts: Parts, data: Data) -> None:
-        views, info = data.views, data.info
-        counts = ", ".join(
-            f"{len(view):,} {view.name}" for view in (views.train, views.val, views.test) if view
-        )
-        size = (
-            f"{info.channels}x{info.image_size[0]}x{info.image_size[1]}" if info.image_size else "of any size"
-        )
-        numbers = sum(parameter.numel() for parameter in parts.model.parameters())
-        settled = ", ".join(f"{path} {value}" for path, value in sorted(self._resolved.auto.items()))
-        self._console.line(f"run      {self._folder.path}")
-        name = self._resolved.data.provider.name
-        self._console.line(f"data     {name}: {counts}; {info.num_classes} classes, images {size}")
-        self._console.line(f"model    {self._resolved.model.provider.name}: {numbers:,} parameters")
-        if settled:
-            self._console.line(f"auto     {settled}")
-        if self._found is not None:
-            self._console.line(f"resumed  from step {self._progress.step:,}")
-
-    def _print_end(self, summary: Mapping[str, Any]) -> None:
-        best = summary["best"]
-        if best is not None:
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in best.items() if name != "epoch")
-            self._console.line(f"best     epoch {best['epoch']}: {shown}")
-        for name, value in summary["test"].items():
-            self._console.line(f"{name} {value:.4f}")
-        if summary["verdict"]:
-            self._console.line(summary["verdict"])

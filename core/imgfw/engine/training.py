@@ -81,7 +81,6 @@ def train(trainer: Trainer) -> None:
             notify("on_epoch_start")
         _train_epoch(trainer, epoch, first_step)
         _evaluate(trainer)
-        notify("on_eval_end")
         notify("on_epoch_end")
         progress.epochs_done += 1
         improved = trainer.recorder.enter_epoch(parts, progress, run, trainer.clock)
@@ -148,6 +147,7 @@ def _evaluate(trainer: Trainer) -> None:
     parts, progress, run, notify = trainer.parts, trainer.progress, trainer.run, trainer.notify
     run.metrics = {"train/loss": float(progress.loss_sum / progress.loss_weight)}
     if parts.data.views.val is None:
+        parts.schedule.evaluated(run.metrics)
         return
 
     def on_batch(batch: EvalBatch) -> None:
@@ -161,6 +161,7 @@ def _evaluate(trainer: Trainer) -> None:
     except StoppedEvaluationError:
         _save_and_leave(trainer)
     parts.schedule.evaluated(run.metrics)
+    notify("on_eval_end")
 
 
 def _save_and_leave(trainer: Trainer) -> None:

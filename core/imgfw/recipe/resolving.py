@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -240,6 +241,11 @@ def _place(problem: Problem) -> Problem:
     homes += [f"optimizer.{key}"] if key in _OF_OPTIMIZERS else []
     if problem.message == "unknown setting." and homes and section in ("", *SECTIONS):
         return Problem(problem.path, problem.message, f'It belongs in "{homes[0]}".')
+    if problem.message == "unknown setting." and not section and problem.hint.startswith("Known"):
+        inner = {key: f"{name}.{key}" for name, schema in SECTIONS.items() for key in schema.model_fields}
+        close = difflib.get_close_matches(key.lower(), inner, n=1)
+        if close:
+            return Problem(problem.path, problem.message, f'Did you mean "{inner[close[0]]}"?')
     if problem.message == "is required.":
         return Problem(problem.path, problem.message, f"See: imgfw list {_KIND_OF[problem.path]}")
     return problem

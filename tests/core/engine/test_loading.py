@@ -8,10 +8,10 @@ import os
 import pytest
 import torch
 from imgfw import BadSampleError, DataError, DatasetInfo, ImgfwError, InMemory, MixedTargets, UsageError
+from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.loading import (
     BadDataPolicy,
     BatchLoader,
-    BatchPlan,
     Feeder,
     Fetcher,
     choose_num_workers,

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from imgfw import DatasetInfo, UsageError
+from imgfw import DatasetInfo, PluginError, UsageError
 from imgfw.engine.pipeline import Pipeline, to_float
 from imgfw_plugins.transforms import (
     Cutmix,
@@ -176,7 +176,7 @@ def test_the_global_generators_are_left_where_they_were():
     pipeline = Pipeline([*TRANSFORMS, Mixup()], 5, in_batches=False)
     on_samples(pipeline, range(4))
     on_batch(pipeline, [1, 2])
-    with pytest.raises(OSError, match="broken"):
+    with pytest.raises(PluginError, match="The transform failing fails on sample 0: OSError: broken"):
         on_samples(Pipeline([failing], 5, in_batches=False), [0])
     assert global_states() == before
 

@@ -251,6 +251,23 @@ def test_a_model_that_does_not_fit_the_data_is_found_before_the_first_step(train
     assert not list((tmp_path / "runs").iterdir())
 
 
+def test_without_a_validation_split_nothing_of_it_can_be_monitored(train):
+    with pytest.raises(imgfw.RecipeError, match=r"callbacks\[0\].monitor: \"val/loss\" is not measured"):
+        train(CLASSIFICATION, changes={"split": {"val_fraction": 0.0}})
+    changes = {
+        "split": {"val_fraction": 0.0},
+        "callbacks": [],
+        "scheduler": {
+            "type": "reduce_on_plateau",
+            "monitor": "train/loss",
+            "patience": 0,
+            "min_delta": 100.0,
+        },
+    }
+    rows = read_rows(train(CLASSIFICATION, changes=changes).folder / "metrics.csv")
+    assert float(rows[-1]["lr"]) < float(rows[0]["lr"])
+
+
 def test_a_label_out_of_range_is_found_before_the_first_step(train, tmp_path):
     plugin = tmp_path / "wrong_labels.py"
     plugin.write_text(
@@ -314,7 +331,9 @@ def test_two_processes_train_and_measure_like_one(tmp_path, train):
         "def imgfw_models():\n"
         "    return [flat]\n"
     )
-    recipe = {**CLASSIFICATION, "plugins": [str(plugin)], "model": "flat"}
+    # 359 test images: the first process evaluates 179 and 1, the second 179.
+    loader = {"batch_size": 300, "eval_batch_size": 358, "num_workers": 0}
+    recipe = {**CLASSIFICATION, "plugins": [str(plugin)], "model": "flat", "loader": loader}
     recipe["loss"] = {"type": "cross_entropy", "weight": [1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.1]}
     recipe["transforms"] = {
         "train": [{"type": "random_crop", "size": 8, "padding": 1}, "normalize"],

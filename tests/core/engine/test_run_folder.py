@@ -103,3 +103,11 @@ def test_only_the_process_that_writes_writes(tmp_path, folder):
     other.event("start")
     other.quarantine(BAD)
     assert list(folder.path.iterdir()) == []
+
+
+def test_a_removed_folder_gives_its_name_free(tmp_path, folder):
+    folder.event("start")
+    RunFolder(folder.path, writes=False).remove()
+    assert folder.path.is_dir()
+    folder.remove()
+    assert RunFolder.create(tmp_path, "run").path == folder.path

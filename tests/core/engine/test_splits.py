@@ -97,11 +97,13 @@ def test_without_stratification_the_labels_make_no_difference():
 
 
 @pytest.mark.parametrize("stratified", [True, False])
-def test_the_cut_is_a_function_of_the_seed(stratified):
-    labels = [0, 1] * 50
-    parts = {seed: members(cut(labels, seed, stratified, val_fraction=0.2).val) for seed in (0, 1)}
-    assert members(cut(labels, 0, stratified, val_fraction=0.2).val) == parts[0]
-    assert parts[0] != parts[1]
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_the_cut_is_a_function_of_the_seed(name, stratified):
+    def part(seed):
+        return members(getattr(cut([0, 1] * 50, seed, stratified, **{f"{name}_fraction": 0.2}), name))
+
+    assert part(0) == part(0)
+    assert part(0) != part(1)
 
 
 def test_parts_that_the_dataset_brings_are_left_alone():

@@ -164,6 +164,7 @@ def test_a_recipe_without_data_and_model_says_how_to_find_them(catalog) -> None:
             'train.batch_size: unknown setting. It belongs in "loader.batch_size".',
         ),
         ({"lr": 0.1}, 'lr: unknown setting. It belongs in "optimizer.lr".'),
+        ({"epohcs": 5}, 'epohcs: unknown setting. Did you mean "train.epochs"?'),
         ({"train": {"lr": 0.1}}, 'train.lr: unknown setting. It belongs in "optimizer.lr".'),
         ({"monitor": "val/loss"}, 'monitor: unknown setting. It belongs in "checkpoint.monitor".'),
     ],

@@ -1,0 +1,99 @@
+"""Timing variants of the same work against each other on a machine that is never quiet."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What a stretch of work took.
+
+    Attributes:
+        cpu: time that the process spent computing, which other programs hardly change.
+        wall: time that passed.
+    """
+
+    cpu: float
+    wall: float
+
+    def per(self, count: int) -> Seconds:
+        """The share of one of several equal pieces of the work."""
+        return Seconds(self.cpu / count, self.wall / count)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+        rounds: times that every variant runs; each round gives one value.
+        steps: pieces of work in one run of a variant.
+    """
+
+    rounds: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Several measurements of one thing."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Sum up measurements."""
+        listed = list(values)
+        return cls(statistics.median(listed), min(listed), max(listed))
+
+    def show(self, pattern: str) -> str:
+        """The median and, behind it, the range: `12.3 (11.9..14.0)`."""
+        return f"{self.median:{pattern}} ({self.low:{pattern}}..{self.high:{pattern}})"
+
+
+class Stopwatch:
+    """Measures from its making to `read`."""
+
+    def __init__(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def read(self) -> Seconds:
+        """The time since it was made."""
+        return Seconds(time.process_time() - self._cpu, time.perf_counter() - self._wall)
+
+
+Variant = Callable[[], Seconds]
+"""Does the work once and says what the measured part of it took."""
+
+
+def interleave(variants: Mapping[str, Variant], rounds: int) -> dict[str, list[Seconds]]:
+    """Run every variant once a round, each round beginning with another one.
+
+    What slows the machine down for a while then slows all variants down, and values of one round can be
+    compared. One more round goes before, unmeasured.
+    """
+    names = list(variants)
+    measured: dict[str, list[Seconds]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        start = number % len(names)
+        for name in names[start:] + names[:start]:
+            seconds = variants[name]()
+            if number:
+                measured[name].append(seconds)
+    return measured
+
+
+def ratios(ours: list[float], theirs: list[float]) -> Spread:
+    """How many times theirs ours is, round by round."""
+    return Spread.of(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def differences(ours: list[float], theirs: list[float]) -> Spread:
+    """By how much ours exceeds theirs, round by round."""
+    return Spread.of(one - other for one, other in zip(ours, theirs, strict=True))

@@ -1,0 +1,79 @@
+"""Signals are requests to stop, until somebody insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+from imgfw.engine.interruption import Interruption, watch_signals
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+def saving():
+    """What watches a run that has something to save."""
+    interruption = Interruption()
+    interruption.at_once = False
+    return interruption
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_noted_and_nothing_else_happens(number):
+    interruption = saving()
+    with watch_signals(interruption):
+        assert not interruption.requested()
+        send(number)
+        assert interruption.requested()
+        assert interruption.signal_number == number
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_sigint_after_another_signal_stops_at_once(first):
+    interruption = saving()
+    with watch_signals(interruption):
+        send(first)
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+        assert interruption.signal_number == first
+
+
+def test_a_second_sigterm_changes_nothing():
+    interruption = saving()
+    with watch_signals(interruption):
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert interruption.requested()
+
+
+def test_the_signals_are_given_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(RuntimeError), watch_signals(saving()):
+        assert signal.getsignal(signal.SIGINT) != before[0]
+        raise RuntimeError
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_in_another_thread_signals_are_left_to_the_main_one():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def watch():
+        interruption = saving()
+        with watch_signals(interruption):
+            seen.append((interruption.requested(), signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_there_is_anything_to_save_the_first_signal_stops_at_once(number):
+    interruption = Interruption()
+    with watch_signals(interruption), pytest.raises(KeyboardInterrupt):
+        send(number)
+    assert interruption.signal_number == number
