@@ -15,6 +15,9 @@ SOUND = Path(__file__).with_name("sound_plugin.py")
 
 test_a_sound_plugin_passes = testing.conformance(SOUND, targets={"grade": lambda info, number: number / 4})
 
+INNER = ["--capture=no", "-p", "no:cacheprovider", "--import-mode=importlib"]
+"""How pytest is run within a test."""
+
 TWO_MODELS = '''
 from __future__ import annotations
 from imgfw import about, hookimpl
@@ -84,17 +87,17 @@ def test_without_targets_a_task_of_the_plugins_own_is_not_tried() -> None:
 
 
 def test_pytest_shows_the_cases_and_what_is_wrong(
-    two_models: Path, capsys: pytest.CaptureFixture[str]
+    two_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As in an author's terminal; the failure is a sentence, without the kit's own code."""
+    chosen = ["-k", "straight or batch_of_one"]
     test_file = two_models.with_name("test_two_models.py")
     test_file.write_text(
         "import imgfw.testing\n"
         "test_conformance = imgfw.testing.conformance(\n"
         f"    {str(two_models)!r}, skip={{'straight': {{'grey': 'for colour images'}}}}\n)\n"
     )
-    words = ["-v", "-rs", "--capture=no", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    status = pytest.main([*words, "-k", "straight or batch_of_one", str(test_file)])
+    status = pytest.main([*INNER, f"--basetemp={tmp_path / 'inner'}", "-v", "-rs", *chosen, str(test_file)])
     said = capsys.readouterr().out
     assert status == pytest.ExitCode.TESTS_FAILED, said
     assert "test_conformance[models/straight-backward] PASSED" in said
@@ -178,8 +181,9 @@ def test_the_tests_on_the_page_for_authors_pass(
     for block in blocks:
         (tmp_path / block.argument).write_text(block.text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    words = ["-q", "--capture=no", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    status = pytest.main([*words, "test_my_plugin.py", "test_training.py"])
+    status = pytest.main(
+        [*INNER, f"--basetemp={tmp_path / 'inner'}", "test_my_plugin.py", "test_training.py"]
+    )
     said = capsys.readouterr().out
     assert status == pytest.ExitCode.OK, said
     assert "2 skipped" in said  # the grey images, and batches that the dataset does not offer
