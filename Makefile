@@ -10,12 +10,12 @@ PLUGINS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.t
 PLUGIN_VENV := $(VENV)/plugins
 
 help:
-	@echo "make quickstart     install imgfw into $(VENV) and train examples/digits.json"
-	@echo "make test           every check and every test"
+	@echo "make quickstart    install imgfw into $(VENV) and train examples/digits.json"
+	@echo "make test          every check and every test"
 	@echo "make test-plugins  every test of the distributions in plugins/"
-	@echo "make bench          the benchmarks; they measure, and never judge"
-	@echo "make docs           write the generated pages again"
-	@echo "make clean          remove $(VENV) and what tools left behind"
+	@echo "make bench         the benchmarks; they measure, and never judge"
+	@echo "make docs          write the generated pages again"
+	@echo "make clean         remove $(VENV) and what tools left behind"
 	@echo
 	@echo "PYTHON=python3.12 names another Python, 3.11 or newer, to make $(VENV) with."
 

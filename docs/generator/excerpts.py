@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,11 +62,22 @@ def _verbs(root: Path, argument: str) -> str:
     return markdown.table(("Command", "What it does"), rows)
 
 
+def _known_plugins(root: Path, argument: str) -> str:
+    """The plugins of the repository that are distributions of their own."""
+    rows = []
+    for file in sorted((root / "plugins").glob("imgfw-plugin-*/pyproject.toml")):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        link = f"[{project['name']}](../plugins/{file.parent.name}/README.md)"
+        rows.append((link, project["description"]))
+    return markdown.table(("Plugin", "What it brings"), rows)
+
+
 BLOCKS: dict[str, Callable[[Path, str], str]] = {
     "file": _file,
     "offered": _offered,
     "loop": _loop,
     "events": _events,
     "verbs": _verbs,
+    "known-plugins": _known_plugins,
 }
 """By the first word of a block's name; the rest is its argument."""

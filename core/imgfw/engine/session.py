@@ -198,7 +198,12 @@ class _Session:
         self._recorder = Recorder(folder, console, *aim_of(resolved))
 
     def go(self) -> RunResult:
-        """Build, train, test and sum up; whatever ends the run is in its summary."""
+        """Build, train, test and sum up, and print what components log meanwhile."""
+        with show_log(self._console):
+            return self._see_through()
+
+    def _see_through(self) -> RunResult:
+        """Do it all; whatever ends the run is in its summary."""
         interruption = Interruption()
         try:
             with watch_signals(interruption):
@@ -267,7 +272,7 @@ class _Session:
     def _build(self) -> tuple[Parts, Run]:
         resolved, found = self._resolved, self._found
         known = statistics_of(found.state) if found is not None else None
-        with distributed.main_first(), show_log(self._console):  # only one process downloads
+        with distributed.main_first():  # only one process downloads
             data = build_data(resolved, self._note_bad, known)
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)

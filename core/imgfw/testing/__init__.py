@@ -13,6 +13,7 @@ from __future__ import annotations
 from imgfw.testing.case import Case, cases
 from imgfw.testing.checks import CHECKS, Check
 from imgfw.testing.conformance import conformance
+from imgfw.testing.outcome import RunOutcome
 from imgfw.testing.subject import Nonconformity
 
-__all__ = ["CHECKS", "Case", "Check", "Nonconformity", "cases", "conformance"]
+__all__ = ["CHECKS", "Case", "Check", "Nonconformity", "RunOutcome", "cases", "conformance"]

@@ -1,41 +1,21 @@
-"""Fixtures for a plugin's tests, after `pytest_plugins = ["imgfw.testing.fixtures"]` in a test file."""
+"""Fixtures for a plugin's tests, after `pytest_plugins = ["imgfw.testing.fixtures"]` in a test file.
+
+PYTEST_DONT_REWRITE (it has no assertions, and may be imported by name)
+"""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgfw.testing import network
-
-__all__ = ["RunOutcome", "imgfw_run", "no_network"]
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What came of a run.
-
-    Attributes:
-        exit_code: what `imgfw run` would exit with: 0, or the code of the error.
-        output: what it would print, errors included.
-        metrics: the rows of metrics.csv, an epoch each; numbers as floats, None where there is none.
-        summary: what summary.json holds; empty where the run did not begin.
-        folder: the run's folder; None where the run did not begin.
-    """
-
-    exit_code: int
-    output: str
-    metrics: list[dict[str, float | None]]
-    summary: dict[str, Any]
-    folder: Path | None
+from imgfw.testing.outcome import RunOutcome, outcome_of
 
 
 @pytest.fixture
@@ -82,21 +62,4 @@ def _run(recipe: dict[str, Any], parent: Path) -> RunOutcome:
         except Exception as error:  # whatever a run may fail with is its outcome
             code = exit_code_of(error)
     folder = next(iter(sorted(parent.glob("*"))), None)
-    return RunOutcome(code, said.getvalue(), _rows(folder), _summary(folder), folder)
-
-
-def _rows(folder: Path | None) -> list[dict[str, float | None]]:
-    file = folder / "metrics.csv" if folder else None
-    if file is None or not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        return [
-            {name: float(value) if value else None for name, value in row.items()}
-            for row in csv.DictReader(lines)
-        ]
-
-
-def _summary(folder: Path | None) -> dict[str, Any]:
-    file = folder / "summary.json" if folder else None
-    summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
-    return summary
+    return outcome_of(folder, code, said.getvalue())

@@ -1,4 +1,4 @@
-"""The plugin is found, its parts do what they say, and its recipe trains."""
+"""Every part keeps what imgfw's contract promises, does what it says of itself, and the recipe trains."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import imgfw
+import imgfw.testing
 import pytest
 import torch
 from imgfw_plugin_hello import GeneralizedCrossEntropy, hello_net
@@ -14,8 +15,11 @@ RECIPE = Path(__file__).parent.parent / "recipe.json"
 INFO = imgfw.DatasetInfo(task="classification", classes=("cat", "dog", "owl"), channels=3, image_size=(9, 9))
 
 
-def test_the_model_gives_one_logit_a_class() -> None:
-    assert hello_net(INFO, width=4)(torch.rand(2, 3, 9, 9)).shape == (2, 3)
+test_conformance = imgfw.testing.conformance("imgfw-plugin-hello")
+
+
+def test_the_model_is_as_wide_as_it_is_told() -> None:
+    assert hello_net(INFO, width=4).second.weight.shape == (8, 4, 3, 3)
 
 
 def test_the_loss_goes_from_cross_entropy_to_one_minus_the_probability() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,10 @@ def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """Install a plugin for this test, as pip would: `install("imgfw-plugin-x", code)`."""
     monkeypatch.syspath_prepend(tmp_path)
+    installed: list[str] = []
 
     def write(distribution: str, code: str) -> None:
         module = distribution.replace("-", "_")
@@ -80,9 +81,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.1\n")
         (metadata / "entry_points.txt").write_text(f"[imgfw]\nplugin = {module}\n")
-        monkeypatch.delitem(sys.modules, module, raising=False)
+        installed.append(module)
 
-    return write
+    yield write
+    for module in installed:
+        sys.modules.pop(module, None)
 
 
 def model_plugin(name: str = "hello_net") -> str:

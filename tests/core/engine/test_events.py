@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,22 @@ def test_given_callbacks_come_after_the_recipes_and_are_no_part_of_it(tmp_path: 
 
     assert session.resume(folder, quiet=True).status == "completed"
     assert follower.ends == [("interrupted", True)]
+
+
+class Speaker(imgfw.Callback):
+    """Says something at every event."""
+
+    def on_epoch_end(self, run: imgfw.Run) -> None:
+        logging.getLogger("imgfw.speaker").info("epoch %d is over", run.epoch)
+
+    def on_session_end(self, run: imgfw.Run) -> None:
+        logging.getLogger("imgfw.speaker").warning("the session is over")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_a_callback_logs_is_printed_by_a_run_that_prints(tmp_path: Path, capsys, quiet: bool) -> None:
+    imgfw.run(SHORT | {"output_dir": str(tmp_path)}, callbacks=[Speaker()], quiet=quiet)
+    out, err = capsys.readouterr()
+    lines = [line for line in out.splitlines() if line.endswith("is over")]
+    assert lines == ([] if quiet else ["epoch 1 is over", "epoch 2 is over", "the session is over"])
+    assert "over" not in err
