@@ -291,8 +291,8 @@ class Feeder:
 
 def to_device(value: Any, device: torch.device) -> Any:
     """Move every tensor within a value to a device, without waiting."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+    if isinstance(value, Tensor):  # alone and in place already, as every batch on a CPU
+        return value if value.device == device else value.to(device, non_blocking=True)
     return map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
 
 

@@ -158,7 +158,7 @@ def to_float(images: Any) -> Any:
     """Images from uint8 to float32 in 0..1; floats as they are. A tensor, or a list of tensors."""
     if isinstance(images, list):
         return [to_float(image) for image in images]
-    plain: Tensor = images.as_subclass(Tensor)
+    plain: Tensor = images if type(images) is Tensor else images.as_subclass(Tensor)
     return plain if plain.is_floating_point() else plain.float().div_(255)
 
 

@@ -29,14 +29,7 @@ def follow(curve: Curve, optimizer: Optimizer, momentum: Callable[[int], float] 
             return [curve(base, self.last_epoch) for base in self.base_lrs]
 
         def step(self, epoch: int | None = None) -> None:
-            if epoch is not None or self.last_epoch < 1:
-                super().step(epoch)  # torch's own, with its checks of the order of calls
-            else:  # what it comes to, at a third of the time: this runs after every step of the optimizer
-                self.last_epoch += 1
-                self._step_count += 1
-                self._last_lr = self.get_lr()
-                for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-                    group["lr"] = rate
+            super().step(epoch)
             if momentum is not None:
                 for group in self.optimizer.param_groups:
                     _set_momentum(group, momentum(self.last_epoch))
