@@ -131,9 +131,9 @@ class Callback(Component, kind="callbacks"):
     """Base of all callbacks: override the events you want; the others cost nothing.
 
     Every process calls the events; write files only where `run.is_main`. What it has to say it logs, as
-    `logging.getLogger("imgfw.mine").info("...")`: the run prints it among its own lines. A callback with
-    state returns it from `state_dict` (numbers, strings, lists, dicts, tuples, tensors) and takes it back on
-    resume.
+    `logging.getLogger("imgfw.mine").info("...")`: the run prints it among its own lines, a quiet run prints
+    warnings only. A callback with state returns it from `state_dict` (numbers, strings, lists, dicts, tuples,
+    tensors) and takes it back on resume.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -16,11 +16,11 @@ class Console:
     """Prints plain lines; a quiet one prints nothing."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
+        self.quiet = quiet
 
     def line(self, text: str) -> None:
         """Print a line."""
-        if not self._quiet:
+        if not self.quiet:
             print(text, flush=True)
 
     def begin(self, label: str, done: int, total: int) -> None:
@@ -108,7 +108,13 @@ class _LogHandler(logging.Handler):
 
 @contextmanager
 def show_log(console: Console) -> Iterator[None]:
-    """Print what components log under `imgfw` (a download, say) while the context lasts."""
+    """Print what components log under `imgfw` (a download, say) while the context lasts.
+
+    On a quiet console nothing is changed: Python then prints warnings on stderr, and nothing else.
+    """
+    if console.quiet:
+        yield
+        return
     logger, handler = logging.getLogger("imgfw"), _LogHandler(console)
     level = logger.level
     logger.addHandler(handler)

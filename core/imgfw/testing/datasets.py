@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from imgfw.contract.task import Task
 from imgfw.testing.samples import equal, info_of, task_of
 from imgfw.testing.subject import NotApplicableError, Subject
 
-_LOOKED_AT = 48
+_LOOKED_AT = 100
 """Samples of a split that are looked at, spread over it."""
 
 _AT_ONCE = 1000
@@ -41,10 +41,9 @@ def _parts(splits: Splits) -> Iterator[tuple[str, MapDataset]]:
 
 def _indices(part: MapDataset, count: int = _LOOKED_AT) -> list[int]:
     """Indices spread over a split, its first and last among them."""
-    length = len(part)
-    return sorted(
-        {round(n * (length - 1) / max(count - 1, 1)) for n in range(min(count, length))} | {length - 1}
-    )
+    last = len(part) - 1
+    gaps = max(min(count - 1, last), 1)
+    return sorted({round(number * last / gaps) for number in range(gaps + 1)})
 
 
 def _sample(subject: Subject, name: str, part: MapDataset, index: int) -> tuple[Any, Any]:
@@ -78,12 +77,18 @@ def info(subject: Subject) -> None:
     splits = _splits(subject)
     task = task_of(subject, splits.info)
     for name, part in _parts(splits):
+        labels = _labels(subject, splits.info, name, part)
         for index in _indices(part):
             image, target = _sample(subject, name, part, index)
-            _expect_image(subject, splits.info, image, f"{name}[{index}]")
-            _expect_target(subject, task, [target], f"{name}[{index}]")
+            where = f"{name}[{index}]"
+            _expect_image(subject, splits.info, image, where)
+            _expect_target(subject, task, [target], where)
+            subject.expect(
+                labels is None or not isinstance(target, int) or target == labels[index],
+                f"{where} has the target {target}, but labels() says {labels and labels[index]}.",
+            )
         _expect_targets_in_batches(subject, task, name, part)
-        _expect_labels(subject, splits.info, name, part)
+    _expect_counts(subject, splits)
 
 
 def _expect_image(subject: Subject, info: DatasetInfo, image: Any, where: str) -> None:
@@ -128,11 +133,14 @@ def _expect_targets_in_batches(subject: Subject, task: Task, name: str, part: An
         subject.expect(not wrong, f"{found}. The labels and info.classes disagree.")
 
 
-def _expect_labels(subject: Subject, info: DatasetInfo, name: str, part: Any) -> None:
-    """`labels()`, where it is offered, agrees with the targets."""
-    labels = part.labels() if hasattr(part, "labels") else None
+def _labels(subject: Subject, info: DatasetInfo, name: str, part: Any) -> Sequence[int] | None:
+    """What `labels()` says, where it is offered: a class for each sample."""
+    if not hasattr(part, "labels"):
+        return None
+    with subject.attempt(f"{name}.labels() fails"):
+        labels: Sequence[int] | None = part.labels()
     if labels is None:
-        return
+        return None
     subject.expect(
         len(labels) == len(part),
         f"{name}.labels() has {len(labels)} values, but there are {len(part)} samples.",
@@ -141,12 +149,19 @@ def _expect_labels(subject: Subject, info: DatasetInfo, name: str, part: Any) ->
     subject.expect(
         not odd, f"{name}.labels() holds {odd[:1]}, but there are {info.num_classes} classes in info."
     )
-    for index in _indices(part, 16):
-        target = part[index][1]
-        subject.expect(
-            not isinstance(target, int) or target == labels[index],
-            f"{name}[{index}] has the target {target}, but labels() says {labels[index]}.",
-        )
+    return labels
+
+
+def _expect_counts(subject: Subject, splits: Splits) -> None:
+    """The counts of the info, where it has some, are those of the training labels."""
+    stated, labels = splits.info.class_counts, getattr(splits.train, "labels", lambda: None)()
+    if stated is None or labels is None:
+        return
+    counts = tuple(list(labels).count(index) for index in range(splits.info.num_classes))
+    subject.expect(
+        tuple(stated) == counts,
+        f"info.class_counts is {stated}, but labels() has {counts}. Leave it out: imgfw counts the labels.",
+    )
 
 
 def describe(subject: Subject) -> None:

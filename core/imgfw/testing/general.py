@@ -134,17 +134,12 @@ def builds(subject: Subject) -> None:
     from imgfw.testing.samples import info_of
 
     task = subject.tasks[0] if subject.tasks else "classification"
-    hint = ""
-    if subject.provider.kind.name == "datasets" and subject.given is None:
-        hint = "Give the test settings to read something with: conformance(…, settings={…})."
-    subject.node  # noqa: B018 (its own message, where the settings are refused)
     if subject.provider.kind.name == "models":
         from imgfw.testing.models import build_model
 
         built: Any = build_model(subject, task)[0]
     else:
-        with subject.attempt("it cannot be built", hint):
-            built = subject.make(info_of(task))
+        built = subject.build(info_of(task))
     wanted = _wanted(subject.provider.kind.name)
     names = " or ".join(item.__name__ for item in wanted)
     subject.expect(isinstance(built, wanted), f"it returns {type(built).__name__}, not a {names}.")

@@ -20,11 +20,11 @@ _SAMPLES = 48
 _MAY_STRAY = 2
 """So many samples may look wrong: what erases or blurs the blob makes some hard to tell."""
 
-_NEAR = 2
+_NEAR = 1
 """Pixels that edges may be off, by interpolation and rounding."""
 
 _GROUND, _BLOB, _OTHER_BLOB = 60, 230, 170
-_OUTSIDE_SHARE = 0.1
+_OUTSIDE_SHARE = 0.05
 _SPREAD = 3.0
 """How many times stronger than the usual difference that of the blob must be, to be taken for it."""
 

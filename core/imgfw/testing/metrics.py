@@ -35,18 +35,20 @@ def _fed(subject: Subject, metric: Metric, batch: Batch, parts: list[slice]) -> 
 def _values(subject: Subject, metric: Metric) -> dict[str, float]:
     """What it computes, by the names that it states."""
     stated = subject.provider.about.results
-    names = [subject.provider.name] if stated is None else list(stated(subject.node.settings))
+    if stated is None:
+        names, said = [subject.provider.name], "it states no about(results=…)"
+    else:
+        names = list(stated(subject.node.settings))
+        said = f"about(results=…) states {', '.join(names) or 'nothing'}"
     with subject.attempt("compute() fails"):
         computed: Any = metric.compute()
     if not isinstance(computed, dict):
-        subject.expect(
-            len(names) == 1, f"about(results=…) states {', '.join(names)}, but compute() returns one value."
-        )
+        subject.expect(len(names) == 1, f"{said}, but compute() returns one value.")
         computed = {names[0]: computed}
     subject.expect(
         set(computed) == set(names),
-        f"about(results=…) states {', '.join(names) or 'nothing'}, but compute() reports "
-        f"{', '.join(computed)}. `check` verifies a recipe's monitor by what is stated.",
+        f"{said}, but compute() reports {', '.join(computed)}. `imgfw check` verifies a recipe's monitor by "
+        "what is stated.",
     )
     odd = [name for name, value in computed.items() if isinstance(value, Tensor) and value.numel() != 1]
     subject.expect(not odd, f"{', '.join(odd)} is no scalar. Report one number a name.")

@@ -109,7 +109,10 @@ class Subject:
         """
         self.node  # noqa: B018 (its own message, where the settings are refused)
         shown = f"with {dict(self.settings)}" if self.settings else "with its defaults"
-        with self.attempt(f"it cannot be built {shown} for the task {info.task}"):
+        hint = ""
+        if self.provider.kind.name == "datasets" and self.given is None:
+            hint = "Give the test settings to read something with: conformance(…, settings={…})."
+        with self.attempt(f"it cannot be built {shown}", hint):
             return self.make(info, **offered)
 
     def fail(self, message: str) -> Nonconformity:

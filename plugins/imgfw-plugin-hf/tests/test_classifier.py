@@ -10,7 +10,8 @@ import torch
 from imgfw_plugin_hf.classifier import find_head, hf_image_classifier
 from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
 
-RESNET = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+from .conftest import RESNET
+
 VIT = {
     "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
     "image_size": 32, "patch_size": 8,

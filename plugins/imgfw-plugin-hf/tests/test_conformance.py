@@ -6,7 +6,7 @@ import datasets
 import imgfw.testing
 from transformers import ResNetConfig
 
-from .conftest import FEATURES, rows
+from .conftest import FEATURES, RESNET, rows
 
 
 def _dataset(folder):
@@ -15,8 +15,7 @@ def _dataset(folder):
 
 
 def _model(folder):
-    sizes = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
-    ResNetConfig(**sizes).save_pretrained(folder)
+    ResNetConfig(**RESNET).save_pretrained(folder)
     return {"folder": str(folder)}
 
 

@@ -11,6 +11,8 @@ import imgfw
 import torch
 from transformers import ResNetConfig, ResNetForImageClassification
 
+from .conftest import RESNET
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 RECIPE, LOCAL = (json.loads(block) for block in re.findall(r"```json.*?\n(.*?)```", README, re.DOTALL))
 
@@ -22,8 +24,7 @@ def test_the_recipe_is_valid():
 def test_the_recipe_trains_with_local_copies(saved, tmp_path, imgfw_run, monkeypatch):
     """What the recipe names is saved as the README says, and small."""
     torch.manual_seed(0)
-    sizes = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
-    ResNetForImageClassification(ResNetConfig(**sizes, num_labels=9)).save_pretrained(tmp_path / "resnet")
+    ResNetForImageClassification(ResNetConfig(**RESNET, num_labels=9)).save_pretrained(tmp_path / "resnet")
     renamed = datasets.load_from_disk(saved).rename_column("label", "labels")
     renamed.save_to_disk(tmp_path / LOCAL["data"]["folder"])
     monkeypatch.chdir(tmp_path)

@@ -169,6 +169,30 @@ FAULTS = {
         "transforms/move-in_step",
         r"transform move \(faulty.py:\d+\): it moves the image without the mask.*in 48 of 48 samples",
     ),
+    "a transform that moves the image by a few degrees, but not the mask": (
+        transform(
+            "def draw(self, keys): return {'angle': keys.uniform(-6, 6)}\n"
+            "def apply(self, image, target, parameters):\n"
+            "    from torchvision.transforms.v2 import functional as F\n"
+            "    return F.rotate(image, float(parameters['angle'])), target"
+        ),
+        "transforms/move-in_step",
+        "it moves the image without the mask",
+    ),
+    "a function that mirrors some images, but not the mask": (
+        provider(
+            "transforms",
+            "mirror",
+            '''
+def mirror():
+    """Mirror an image at times."""
+    import random
+    return lambda image, target: (image.flip(-1) if random.random() < 0.3 else image, target)
+''',
+        ),
+        "transforms/mirror-in_step",
+        "it moves the image without the mask",
+    ),
     "a transform that moves the mask, but not the boxes": (
         transform(
             "def apply(self, image, target, parameters):\n"
