@@ -102,9 +102,9 @@ class Pipeline:
                 except ImgfwError:
                     raise
                 except Exception as error:  # a transform is a plugin's code and may raise anything
+                    reason = f"{type(error).__name__}: {error}".rstrip(": ")
                     raise PluginError(
-                        f"The transform {_name(transform)} fails on sample {indices[position]}: "
-                        f"{type(error).__name__}: {error}.",
+                        f"The transform {_name(transform)} fails on sample {indices[position]}: {reason}.",
                         "IMGFW_DEBUG=1 shows where.",
                     ) from error
         return samples

@@ -250,7 +250,7 @@ def mirror():
             "    assert image.shape[0] == 3\n    return image, target"
         ),
         "transforms/move-sizes",
-        r"it fails on a sample of classification, images \[1, 41, 35\]: AssertionError",
+        r"it fails on a sample of classification, images \[1, 41, 35\]: .*AssertionError",
     ),
     "a transform that makes another size than it states": (
         transform(
