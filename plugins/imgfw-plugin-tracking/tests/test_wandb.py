@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _FILE_HEADER, _CHUNK_HEADER, _BLOCK = 7, 7, 32768
 def records_of(log: Path) -> Iterator[Record]:
     """The records of a transaction log, which has the layout of LevelDB's: chunks in blocks of 32 KiB."""
     data, position, record = log.read_bytes(), _FILE_HEADER, b""
-    while position < len(data):
+    while position + _CHUNK_HEADER <= len(data):
         left = _BLOCK - position % _BLOCK
         if left < _CHUNK_HEADER:
             position += left
@@ -30,9 +31,22 @@ def records_of(log: Path) -> Iterator[Record]:
         position += _CHUNK_HEADER
         record += data[position : position + length]
         position += length
+        if position > len(data):  # it is being written
+            return
         if kind in (1, 4):  # a whole record, or the last chunk of one
             yield Record.FromString(record)
             record = b""
+
+
+def finished(log: Path) -> list[Record]:
+    """The records, once wandb's own process has written the last; it does so after `finish` has returned."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        records = list(records_of(log))
+        if records and records[-1].HasField("exit"):
+            return records
+        time.sleep(0.02)
+    raise AssertionError(f"{log} has no end")
 
 
 def logs_of(folder: Path) -> list[Path]:
@@ -42,7 +56,7 @@ def logs_of(folder: Path) -> list[Path]:
 def read(log: Path) -> tuple[str, dict[str, Any], dict[str, dict[int, float]], dict[str, Any]]:
     """The run's id, its configuration, its curves and its summary."""
     run_id, config, curves, summary = "", {}, {}, {}
-    for record in records_of(log):
+    for record in finished(log):
         if record.HasField("run"):
             run_id = record.run.run_id
             config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
