@@ -65,7 +65,7 @@ def choose_precision(
     """Settle what the recipe leaves to `auto`, by a rule on the model and the hardware.
 
     bf16 where a GPU has it; on a CPU fp32, because what bf16 gains there differs from model to model.
-    Channels last for models with two-dimensional convolutions.
+    Channels last for models with two-dimensional convolutions, but for those that crash torch in that format.
 
     Raises:
         UsageError: fp16 on a CPU.
@@ -75,6 +75,19 @@ def choose_precision(
     if precision == "fp16" and device.type == "cpu":
         raise UsageError("fp16 training needs a GPU.", 'Set train.precision to "bf16" or "fp32".')
     if channels_last == "auto":
-        channels_last = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+        channels_last = bool(convolutions) and not (
+            device.type == "cpu" and any(map(_is_unsafe, convolutions))
+        )
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return Precision(device, precision, memory_format)  # type: ignore[arg-type]
+
+
+def _is_unsafe(convolution: nn.Conv2d) -> bool:
+    """Whether torch may crash in the backward pass of a convolution in channels last.
+
+    oneDNN 3.13 (torch 2.15) ends the process with a segmentation fault on CPUs with AVX-512 for 1x1
+    convolutions with a stride and fewer than 16 input channels.
+    """
+    pointwise = convolution.kernel_size == (1, 1) and max(convolution.stride) > 1
+    return pointwise and convolution.in_channels < 16

@@ -26,6 +26,8 @@ def test_fp16_on_a_cpu_is_refused():
     ("asked", "model", "expected"),
     [
         ("auto", CONVOLUTIONS, torch.channels_last),
+        ("auto", nn.Conv2d(8, 16, 1, stride=2), torch.contiguous_format),  # crashes oneDNN in channels last
+        ("auto", nn.Conv2d(16, 32, 1, stride=2), torch.channels_last),
         ("auto", LINEAR, torch.contiguous_format),
         (False, CONVOLUTIONS, torch.contiguous_format),
         (True, LINEAR, torch.channels_last),
