@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,13 +17,35 @@ from page import table
 
 IMPORT, FIRST_STEP = "`import torch, torchvision`", "`imgfw run`, to the end of its first step"
 
+NUM_PLUGINS = 50
 
-def command(*arguments: str) -> Variant:
-    """A Python process with these arguments, from its start to its end."""
+
+def install_plugins(count: int, folder: Path) -> None:
+    """Lay out distributions as pip does, each with a plugin that provides one model."""
+    for number in range(count):
+        module = f"imgfw_plugin_many{number}"
+        info = folder / f"{module}-0.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text(f"[imgfw]\nplugin = {module}\n")
+        (folder / f"{module}.py").write_text(
+            "from imgfw import hookimpl\n\n"
+            f"def many{number}(info, *, width: int = 8):\n"
+            '    """A model of no use."""\n\n'
+            "@hookimpl\n"
+            "def imgfw_models():\n"
+            f"    return [many{number}]\n"
+        )
+
+
+def command(*arguments: str, path: Path | None = None) -> Variant:
+    """A Python process with these arguments, from its start to its end; `path` is put on its module path."""
+    environment = {**os.environ, "PYTHONPATH": str(path)} if path is not None else None
 
     def run() -> Seconds:
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        call = [sys.executable, *arguments]
+        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, env=environment)
         wall = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -60,10 +83,18 @@ def measure(rounds: int, light: bool = False) -> str:
         rounds: times that each command runs.
         light: leave out what imports torch.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        install_plugins(NUM_PLUGINS, Path(folder))
+        return _measure(rounds, light, Path(folder))
+
+
+def _measure(rounds: int, light: bool, plugins: Path) -> str:
     variants: dict[str, Variant] = {
         "Python alone": command("-c", "pass"),
         "`imgfw --help`": command("-m", "imgfw", "--help"),
         "`imgfw list-plugins`": command("-m", "imgfw", "list-plugins"),
+        f"`imgfw --help`, {NUM_PLUGINS} plugins": command("-m", "imgfw", "--help", path=plugins),
+        f"`imgfw list-plugins`, {NUM_PLUGINS} plugins": command("-m", "imgfw", "list-plugins", path=plugins),
     }
     if not light:
         variants |= {IMPORT: command("-c", "import torch, torchvision"), FIRST_STEP: first_step}
