@@ -43,7 +43,9 @@ def test_the_outputs_are_logits_for_the_datas_classes_and_channels(resnet, info)
 
 def test_the_state_dict_is_transformers_own(resnet, info):
     ours = hf_image_classifier(info(), folder=resnet[1]).state_dict()
-    ResNetForImageClassification(ResNetConfig(**RESNET, num_labels=3)).load_state_dict(ours, strict=True)
+    bare = ResNetForImageClassification(ResNetConfig(**RESNET, num_labels=3))
+    bare.load_state_dict(ours, strict=True)
+    assert all(torch.equal(tensor, ours[name]) for name, tensor in bare.state_dict().items())
 
 
 def test_pretrained_weights_are_taken_but_for_a_head_of_other_classes(resnet, info):

@@ -20,6 +20,7 @@ def test_a_finite_loss_is_let_pass(optimizer):
     for loss in (0.0, -1e30, 3e38):
         guard.before_step(torch.tensor(loss), 1, [0])
     guard.report()
+    assert not hasattr(optimizer, "found_inf")  # the step is not skipped
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

@@ -42,7 +42,9 @@ def test_logits_have_the_images_size_and_auxiliary_ones_are_named_as_stated(name
 
 def test_the_state_dict_loads_into_the_bare_torchvision_model(build, info):
     bare = fcn_resnet50(weights=None, weights_backbone=None, num_classes=4, aux_loss=True)
-    bare.load_state_dict(build("fcn_resnet50", info("segmentation", 4)).state_dict(), strict=True)
+    state = build("fcn_resnet50", info("segmentation", 4)).state_dict()
+    bare.load_state_dict(state, strict=True)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in bare.state_dict().items())
 
 
 def test_a_model_of_other_classes_is_a_start_for_another_head(build, info, tmp_path):
