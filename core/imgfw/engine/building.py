@@ -14,6 +14,7 @@ from imgfw.contract.callback import Callback, Plan
 from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
+from imgfw.engine.averaging import WeightAverage
 from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.checkpoint import Checkpoint, restore_weights
 from imgfw.engine.components import build
@@ -101,6 +102,7 @@ class Parts:
 
     Attributes:
         model: the model; `forward` is what is called: the same, maybe compiled and in several processes.
+        average: the moving average of its weights, where the recipe wants one.
         plan: how long it takes.
         jobs: which samples are in which batch.
     """
@@ -110,6 +112,7 @@ class Parts:
     precision: Precision
     model: nn.Module
     forward: nn.Module
+    average: WeightAverage | None
     criterion: Criterion
     optimizer: torch.optim.Optimizer
     schedule: Schedule
@@ -122,6 +125,11 @@ class Parts:
     train_feeder: Feeder
     eval_loaders: dict[str, BatchLoader]
     eval_feeder: Feeder
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that is evaluated, and saved as the run's result."""
+        return self.model if self.average is None else self.average.model
 
     @cached_property
     def computes_losses(self) -> bool:
@@ -152,7 +160,7 @@ class Parts:
 def build_parts(
     resolved: ResolvedRecipe, data: Data, device: torch.device, saved: Checkpoint | None = None
 ) -> Parts:
-    """Build the model and all that trains it; the model gets a checkpoint's weights, where one is given.
+    """Build the model and all that trains it; they get a checkpoint's weights, where one is given.
 
     Raises:
         RecipeError: parts refuse their settings.
@@ -160,6 +168,7 @@ def build_parts(
     model = build_model(resolved, data.info, saved)
     precision = settle_precision(resolved, model, device)
     model.to(device).to(memory_format=precision.memory_format)
+    average = _average(resolved, model, saved)
     about = resolved.model.provider.about
     _refuse_coupled_loss(resolved)
     _refuse_missing_monitors(resolved, data)
@@ -181,6 +190,7 @@ def build_parts(
         precision=precision,
         model=model,
         forward=_wrap(model, resolved, device),
+        average=average,
         criterion=Criterion(loss, about.auxiliary),
         optimizer=optimizer,
         schedule=Schedule(scheduler, optimizer, plan, core, monitor),
@@ -207,16 +217,27 @@ def try_model(parts: Parts) -> None:
     fetcher = Fetcher(view, parts.data.eval_pipeline, parts.data.task, about.computes_losses)
     raw = next(batch for batch in (fetcher[(0, [index])] for index in range(len(view))) if batch.indices)
     images = parts.eval_feeder.prepare(raw).images
-    parts.model.eval()
+    model = parts.evaluated.eval()
     try:
         with torch.inference_mode(), parts.precision.autocast():
-            outputs, _ = split_outputs(parts.model(images), about.auxiliary)
+            outputs, _ = split_outputs(model(images), about.auxiliary)
         wrong = parts.data.task.check_outputs(outputs)
     except Exception as error:  # a model is a plugin's code and may raise anything
         wrong = f"it cannot take images {list(images[0].shape)}: {type(error).__name__}: {error}"
     if wrong:
         problem = Problem(node.path, f"does not fit the data: {wrong}.", "", node.provider.qualified)
         raise RecipeError([problem], parts.resolved.source.label)
+
+
+def _average(resolved: ResolvedRecipe, model: nn.Module, saved: Checkpoint | None) -> WeightAverage | None:
+    """Set the average of the weights up; from a checkpoint, whose weights are the average, the model gets
+    those that were trained."""
+    decay = resolved.recipe.train.ema_decay
+    known = saved.state.get("average") if saved is not None else None
+    average = None if decay is None else WeightAverage(model, decay, known["steps"] if known else 0)
+    if known is not None:
+        restore_weights(model, known["trained"])
+    return average
 
 
 def _refuse_coupled_loss(resolved: ResolvedRecipe) -> None:

@@ -50,7 +50,7 @@ def evaluate(
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     for _, metric in parts.metrics:
         metric.reset()
-    parts.model.eval()
+    model = parts.evaluated.eval()
     console.begin(split, 0, len(jobs))
     with torch.inference_mode():
         for number, raw in enumerate(parts.eval_loaders[split].run(jobs), 1):
@@ -58,7 +58,7 @@ def evaluate(
             if raw.indices:
                 batch = parts.eval_feeder.prepare(raw)
                 with parts.precision.autocast():
-                    outputs = parts.model(batch.images)
+                    outputs = model(batch.images)
                 if not about.computes_losses:
                     loss = parts.criterion(outputs, batch.targets, len(batch))
                     totals[0] += loss.sum

@@ -101,7 +101,7 @@ class Recorder:
         Raises:
             DivergedError: a weight is not finite; the earlier checkpoints stay the last.
         """
-        if not checkpoint.has_finite_weights(parts.model):
+        if not checkpoint.has_finite_weights(parts.evaluated):
             raise DivergedError(
                 f"A weight is not finite after step {progress.step}; nothing was saved of it.",
                 "Lower optimizer.lr, or resume from the last checkpoint with another setting.",
@@ -110,7 +110,7 @@ class Recorder:
             within = progress.step - progress.epochs_done * parts.plan.steps_per_epoch
             name = checkpoint.name_of(progress.epochs_done, max(within, 0))
             place = self.folder.checkpoints / name
-            checkpoint.save(place, parts.model.state_dict(), run_state(parts, progress))
+            checkpoint.save(place, parts.evaluated.state_dict(), run_state(parts, progress))
             checkpoint.mark(self.folder.checkpoints, "last", place)
             if is_best:
                 checkpoint.mark(self.folder.checkpoints, "best", place)
@@ -127,6 +127,7 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "schedule": parts.schedule.state_dict(),
         "scaler": parts.scaler.state_dict(),
         "callbacks": [callback.state_dict() for callback in parts.callbacks],
+        "average": _average_state(parts),
         "generators": generator_states(),
         "info": dataclasses.asdict(parts.data.info),
         "statistics": dataclasses.asdict(statistics) if statistics is not None else None,
@@ -134,3 +135,10 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "precision": parts.precision.name,
         "versions": parts.resolved.versions,
     }
+
+
+def _average_state(parts: Parts) -> dict[str, Any] | None:
+    """What goes on beside the average of the weights, which is what the checkpoint holds as the model."""
+    if parts.average is None:
+        return None
+    return {"steps": parts.average.steps, "trained": parts.model.state_dict()}

@@ -102,6 +102,8 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
     began = time.perf_counter()
     for step, micro_batches in _batches(trainer, epoch, range(first_step, last_step)):
         optimizer_step(parts, micro_batches, progress, guard)
+        if parts.average is not None:
+            parts.average.update()
         parts.schedule.step()
         progress.step += 1
         samples = parts.batches.size(step)

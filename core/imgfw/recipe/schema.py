@@ -134,6 +134,11 @@ class TrainSection(Section):
     )
     compile: bool = Field(False, description="compile the model with torch.compile")
     clip_grad_norm: Annotated[float, Gt(0)] | None = Field(None, description="largest norm of the gradients")
+    ema_decay: Annotated[float, Interval(gt=0, lt=1)] | None = Field(
+        None,
+        description="decay a step of a moving average of the weights, which is then what is evaluated, kept "
+        "and predicted with; null: none",
+    )
     accumulate: Annotated[int, Ge(1)] = Field(1, description="micro-batches that one batch is cut into")
     log_every: Annotated[int, Ge(1)] = Field(100, description="steps between two reports of the loss")
 
