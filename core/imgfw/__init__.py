@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from imgfw.contract.transform import Transform
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
-    from imgfw.engine.session import RunResult, resume, run
+    from imgfw.engine.runs import resume, run
+    from imgfw.engine.session import RunResult
     from imgfw.recipe.report import RecipeReport, check
 
 _HOMES = {
@@ -74,7 +75,8 @@ _HOMES = {
     "imgfw.contract.transform": ("Transform",),
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
-    "imgfw.engine.session": ("RunResult", "resume", "run"),
+    "imgfw.engine.runs": ("resume", "run"),
+    "imgfw.engine.session": ("RunResult",),
     "imgfw.recipe.report": ("RecipeReport", "check"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

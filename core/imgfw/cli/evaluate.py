@@ -18,9 +18,9 @@ from imgfw.cli.output import print_json
 @click.pass_obj
 def evaluate(invocation: Invocation, run_folder: Path, split: str, as_json: bool) -> None:
     """Measure the best model of RUN. The figures are those of summary.json, computed again."""
-    from imgfw.engine import session
+    from imgfw.engine import runs
 
-    metrics = session.evaluate(run_folder, split=split, catalog=invocation.catalog)
+    metrics = runs.evaluate(run_folder, split=split, catalog=invocation.catalog)
     if as_json:
         print_json({"format": 1, "split": split, "metrics": metrics})
         return

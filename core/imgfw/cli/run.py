@@ -31,13 +31,13 @@ def run(
     if nproc > 1:
         _run_processes(invocation, recipe, overrides, resume, nproc)
         return
-    from imgfw.engine import session
+    from imgfw.engine import runs
 
     if resume is not None:
-        result = session.resume(resume, catalog=invocation.catalog, quiet=invocation.quiet)
+        result = runs.resume(resume, catalog=invocation.catalog, quiet=invocation.quiet)
     else:
         assert recipe is not None
-        result = session.run(recipe, overrides=overrides, catalog=invocation.catalog, quiet=invocation.quiet)
+        result = runs.run(recipe, overrides=overrides, catalog=invocation.catalog, quiet=invocation.quiet)
     if invocation.quiet and os.environ.get("RANK", "0") == "0":
         click.echo(result.folder)
 

@@ -22,10 +22,10 @@ from imgfw.engine.criterion import split_outputs
 from imgfw.engine.data import Statistics
 from imgfw.engine.images import read_image
 from imgfw.engine.loading import collate_images
+from imgfw.engine.past_run import best_folder, recipe_of, statistics_of
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_device
 from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.session import best_folder, recipe_of, statistics_of
 
 Image = str | Path | Tensor | Any
 

@@ -1,22 +1,19 @@
-"""A run from its recipe to its summary; resuming it; evaluating it."""
+"""One session of a run: build, train, test, sum up; from the start, or from a checkpoint."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback, Run
-from imgfw.contract.dataset import ChannelStatistics
-from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
+from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Parts, build_parts, try_model
 from imgfw.engine.clock import Clock
-from imgfw.engine.console import Console, make_console, show_log
+from imgfw.engine.console import Console, show_log
 from imgfw.engine.data import build_data
 from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import StoppedEvaluationError
@@ -24,6 +21,7 @@ from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.events import Events
 from imgfw.engine.generators import restore_generators
 from imgfw.engine.interruption import Interruption, watch_signals
+from imgfw.engine.past_run import best_folder, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
@@ -31,8 +29,7 @@ from imgfw.engine.run_folder import RunFolder
 from imgfw.engine.splits import BadSample
 from imgfw.engine.summary import end_lines, start_lines, summarize
 from imgfw.engine.training import InterruptedTrainingError, Trainer, train
-from imgfw.recipe.checking import aim_of, check
-from imgfw.recipe.reading import read_recipe
+from imgfw.recipe.checking import aim_of
 from imgfw.recipe.resolving import ResolvedRecipe
 
 
@@ -51,130 +48,7 @@ class RunResult:
     summary: dict[str, Any]
 
 
-def run(
-    recipe: str | Path | Mapping[str, Any],
-    *,
-    overrides: Sequence[str] = (),
-    callbacks: Sequence[Callback] = (),
-    catalog: Catalog | None = None,
-    quiet: bool = False,
-) -> RunResult:
-    """Train what a recipe says, keep the best, and test it.
-
-    Args:
-        recipe: a recipe file, or its data as a dict.
-        overrides: changes, as `optimizer.lr=0.01`.
-        callbacks: live callbacks, called after the recipe's. They are no part of the recipe, so a resumed run
-            has none of them, and nothing of their state is saved.
-        catalog: the plugins to use; by default those installed.
-        quiet: print nothing.
-
-    Raises:
-        RecipeError: the recipe is wrong; everything that is wrong with it.
-        DataError: the data is missing or wrong.
-        PluginError: a plugin is broken or missing.
-        DivergedError: the loss is not finite.
-        InterruptedRun: a signal ended the run; its state was saved.
-    """
-    source = read_recipe(recipe, overrides)
-    checked = check(source, catalog or Catalog())
-    with _processes():
-        console = make_console(quiet or not distributed.is_main())
-        for warning in checked.warnings:
-            console.line(f"warning: {warning}")
-        parent = Path(checked.recipe.recipe.output_dir)
-        created = RunFolder.create(parent, checked.recipe.name) if distributed.is_main() else None
-        path = Path(distributed.share_text(str(created.path) if created else ""))
-        folder = RunFolder(path, distributed.is_main())
-        folder.write_json("recipe.json", source.raw)
-        return _Session(checked.recipe, folder, console, extra=callbacks).go()
-
-
-def resume(folder: Path | str, *, catalog: Catalog | None = None, quiet: bool = False) -> RunResult:
-    """Go on with a run where it was stopped, bit for bit; a finished run is left as it is.
-
-    Args:
-        folder: the run's.
-        catalog: the plugins to use; by default those installed.
-        quiet: print nothing.
-
-    Raises:
-        DataError: no checkpoint is whole.
-    """
-    with _processes():
-        opened = RunFolder.open(folder, distributed.is_main())
-        console = make_console(quiet or not distributed.is_main())
-        resolved = recipe_of(opened, catalog)
-        found, damaged = checkpoint.load_newest(opened.checkpoints)
-        for sentence in damaged:
-            console.line(f"warning: {sentence}")
-        if found.state["progress"]["finished"] and (opened.path / "summary.json").exists():
-            summary = opened.read_json("summary.json")
-            if summary["status"] in ("completed", "stopped"):
-                console.line(f"{opened.path} is finished ({summary['status']}); there is nothing to resume.")
-                return RunResult(opened.path, summary["status"], summary)
-        return _Session(resolved, opened, console, found).go()
-
-
-def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None = None) -> dict[str, float]:
-    """Evaluate the best model of a run.
-
-    Args:
-        folder: the run's.
-        split: `test` or `val`.
-        catalog: the plugins to use; by default those installed.
-
-    Returns:
-        the metrics by name, as `test/accuracy`.
-
-    Raises:
-        UsageError: the run has no such split.
-    """
-    with _processes():
-        opened = RunFolder.open(folder, writes=False)
-        resolved = recipe_of(opened, catalog)
-        best = checkpoint.load(best_folder(opened))
-        data = build_data(resolved, opened.quarantine, statistics_of(best.state))
-        if getattr(data.views, split) is None:
-            raise UsageError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
-        parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
-        return evaluate_split(parts, split, Console(quiet=True))
-
-
-def best_folder(folder: RunFolder) -> Path:
-    """The best checkpoint of a run, or the last where nothing was evaluated.
-
-    Raises:
-        ImgfwError: there is none yet.
-    """
-    for link in ("best", "last"):
-        place = folder.checkpoints / link
-        if place.exists():
-            return place.resolve()
-    raise ImgfwError(f"{folder.path} holds no checkpoint yet.", "Let the run finish an epoch first.")
-
-
-def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:
-    """The resolved recipe of a run, checked against the plugins there are now."""
-    return check(read_recipe(folder.path / "recipe.resolved.json"), catalog or Catalog()).recipe
-
-
-def statistics_of(state: Mapping[str, Any]) -> ChannelStatistics | None:
-    """What was measured on the training data, by a checkpoint's state."""
-    measured = state["statistics"]
-    return ChannelStatistics(**measured) if measured is not None else None
-
-
-@contextmanager
-def _processes() -> Iterator[None]:
-    distributed.start()
-    try:
-        yield
-    finally:
-        distributed.stop()
-
-
-class _Session:
+class Session:
     """One training session of a run: from the start, or from a checkpoint."""
 
     def __init__(
@@ -336,7 +210,7 @@ class _Session:
             self._console.line("no test split, so nothing is tested")
             return {}
         if best is not None and best.epoch != done:  # else the best is what is in memory
-            checkpoint.restore_weights(parts.model, checkpoint.load(best_folder(self._folder)).model)
+            checkpoint.restore_weights(parts.evaluated, checkpoint.load(best_folder(self._folder)).model)
         return evaluate_split(parts, "test", self._console, stop_requested=interruption.requested)
 
     def _summarize(

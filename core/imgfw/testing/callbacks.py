@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgfw.engine import checkpoint, session
+from imgfw.engine import checkpoint, runs
+from imgfw.engine.session import RunResult
 from imgfw.engine.state import encode
 from imgfw.testing.samples import equal, info_of
 from imgfw.testing.subject import NotApplicableError, Subject
@@ -38,11 +39,11 @@ def _recipe(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _run(subject: Subject) -> session.RunResult:
+def _run(subject: Subject) -> RunResult:
     subject.node  # noqa: B018 (its own message, where the settings are refused)
     hint = "Name what such a run measures, as val/loss or val/accuracy, in its example or in settings={…}."
     with subject.attempt("a run of two epochs with it fails", hint):
-        return session.run(_recipe(subject), catalog=subject.catalog, quiet=True)
+        return runs.run(_recipe(subject), catalog=subject.catalog, quiet=True)
 
 
 def two_epochs(subject: Subject) -> None:

@@ -53,12 +53,12 @@ def _changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 def _run(recipe: dict[str, Any], parent: Path) -> RunOutcome:
     from imgfw.cli.failures import exit_code_of
-    from imgfw.engine import session
+    from imgfw.engine import runs
 
     said, code = io.StringIO(), 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            session.run({**recipe, "output_dir": str(parent)})
+            runs.run({**recipe, "output_dir": str(parent)})
         except Exception as error:  # whatever a run may fail with is its outcome
             code = exit_code_of(error)
     folder = next(iter(sorted(parent.glob("*"))), None)

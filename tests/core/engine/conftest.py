@@ -12,7 +12,7 @@ from typing import Any
 import imgfw
 import pytest
 import torch
-from imgfw.engine import interruption, session
+from imgfw.engine import interruption, runs
 
 CLASSIFICATION: dict[str, Any] = {
     "name": "tiny",
@@ -116,7 +116,7 @@ def train(tmp_path: Path) -> Train:
             for parent in parents:
                 target = target.setdefault(parent, {})
             target[key] = value
-        return session.run(changed, quiet=True)
+        return runs.run(changed, quiet=True)
 
     return run
 

@@ -126,9 +126,9 @@ def test_given_callbacks_come_after_the_recipes_and_are_no_part_of_it(tmp_path: 
     stop_at(0)
     recipe = json.loads((folder / "recipe.resolved.json").read_text())
     assert [callback["type"] for callback in recipe["callbacks"]] == ["imgfw/early_stopping"]
-    from imgfw.engine import session
+    from imgfw.engine import runs
 
-    assert session.resume(folder, quiet=True).status == "completed"
+    assert runs.resume(folder, quiet=True).status == "completed"
     assert follower.ends == [("interrupted", True)]
 
 

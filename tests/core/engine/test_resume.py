@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import imgfw
 import pytest
-from imgfw.engine import checkpoint, session
+from imgfw.engine import checkpoint, runs
 
 from .conftest import CLASSIFICATION, RECIPES, fingerprint
 
@@ -25,7 +25,7 @@ def test_a_run_stopped_anywhere_ends_like_one_that_was_not(train, stop_at, task)
     looks = {"classification": (1, 4, 5, 6, 7, 11), "segmentation": (2, 4), "detection": (2, 3)}[task]
     for number in looks:  # within an epoch, at its end, and while it is evaluated
         folder = interrupt(train, stop_at, RECIPES[task], f"stopped-{number}", number)
-        assert fingerprint(session.resume(folder, quiet=True).folder) == straight, f"stopped at look {number}"
+        assert fingerprint(runs.resume(folder, quiet=True).folder) == straight, f"stopped at look {number}"
 
 
 def test_a_run_stopped_three_times_ends_like_one_that_was_not(train, stop_at):
@@ -34,9 +34,9 @@ def test_a_run_stopped_three_times_ends_like_one_that_was_not(train, stop_at):
     for looks in (1, 4):
         stop_at(looks)
         with pytest.raises(imgfw.InterruptedRun):
-            session.resume(folder, quiet=True)
+            runs.resume(folder, quiet=True)
         stop_at(0)
-    assert fingerprint(session.resume(folder, quiet=True).folder) == straight
+    assert fingerprint(runs.resume(folder, quiet=True).folder) == straight
 
 
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_it_used(train, stop_at, tmp_path):
@@ -47,13 +47,13 @@ def test_a_damaged_checkpoint_is_left_out_and_the_one_before_it_used(train, stop
     content = bytearray(weights.read_bytes())
     content[-7] ^= 1
     weights.write_bytes(bytes(content))
-    assert fingerprint(session.resume(folder, quiet=True).folder) == straight
+    assert fingerprint(runs.resume(folder, quiet=True).folder) == straight
 
 
 def test_a_finished_run_is_left_as_it_is(train, capsys):
     result = train(CLASSIFICATION, changes={"train.epochs": 1})
     before = fingerprint(result.folder)
-    again = session.resume(result.folder)
+    again = runs.resume(result.folder)
     assert "nothing to resume" in capsys.readouterr().out
     assert again.summary == result.summary
     assert fingerprint(result.folder) == before
@@ -61,6 +61,6 @@ def test_a_finished_run_is_left_as_it_is(train, capsys):
 
 def test_a_stopped_run_says_so_in_its_summary(train, stop_at, tmp_path):
     interrupt(train, stop_at, CLASSIFICATION, "stopped", 2)
-    summary = session.RunFolder.open(tmp_path / "stopped" / "tiny").read_json("summary.json")
+    summary = runs.RunFolder.open(tmp_path / "stopped" / "tiny").read_json("summary.json")
     assert summary["status"] == "interrupted"
     assert summary["stop_reason"] == "SIGTERM after step 2"

@@ -15,7 +15,7 @@ import imgfw
 import pytest
 import torch
 import torchvision
-from imgfw.engine import session
+from imgfw.engine import runs
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -72,8 +72,8 @@ def test_the_best_weights_are_what_is_tested_and_what_evaluate_finds_again(train
     }
     result = train(CLASSIFICATION, changes=changes)
     assert result.summary["best"]["epoch"] < 4
-    assert session.evaluate(result.folder) == pytest.approx(result.summary["test"], rel=1e-12)
-    best = session.evaluate(result.folder, split="val")["val/accuracy"]
+    assert runs.evaluate(result.folder) == pytest.approx(result.summary["test"], rel=1e-12)
+    best = runs.evaluate(result.folder, split="val")["val/accuracy"]
     assert best == pytest.approx(result.summary["best"]["val/accuracy"], rel=1e-12)
 
 
@@ -151,8 +151,8 @@ def test_a_finished_run_needs_the_weights_that_it_started_from_no_more(train, tm
         train(recipe, "stopped")
     stop_at(0)
     copy.unlink()
-    assert session.evaluate(straight.folder) == pytest.approx(straight.summary["test"], rel=1e-12)
-    resumed = session.resume(tmp_path / "stopped" / "tiny", quiet=True)
+    assert runs.evaluate(straight.folder) == pytest.approx(straight.summary["test"], rel=1e-12)
+    resumed = runs.resume(tmp_path / "stopped" / "tiny", quiet=True)
     assert fingerprint(resumed.folder) == fingerprint(straight.folder)
     stem = load_file(resumed.folder / "checkpoints" / "last" / "model.safetensors")["stem.0.weight"]
     assert torch.equal(stem, load_file(start)["stem.0.weight"])

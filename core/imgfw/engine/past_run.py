@@ -1,0 +1,39 @@
+"""What a run left in its folder, for those who go on with it or use its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imgfw.catalog.catalog import Catalog
+from imgfw.contract.dataset import ChannelStatistics
+from imgfw.contract.errors import ImgfwError
+from imgfw.engine.run_folder import RunFolder
+from imgfw.recipe.checking import check
+from imgfw.recipe.reading import read_recipe
+from imgfw.recipe.resolving import ResolvedRecipe
+
+
+def best_folder(folder: RunFolder) -> Path:
+    """The best checkpoint of a run, or the last where nothing was evaluated.
+
+    Raises:
+        ImgfwError: there is none yet.
+    """
+    for link in ("best", "last"):
+        place = folder.checkpoints / link
+        if place.exists():
+            return place.resolve()
+    raise ImgfwError(f"{folder.path} holds no checkpoint yet.", "Let the run finish an epoch first.")
+
+
+def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:
+    """The resolved recipe of a run, checked against the plugins there are now."""
+    return check(read_recipe(folder.path / "recipe.resolved.json"), catalog or Catalog()).recipe
+
+
+def statistics_of(state: Mapping[str, Any]) -> ChannelStatistics | None:
+    """What was measured on the training data, by a checkpoint's state."""
+    measured = state["statistics"]
+    return ChannelStatistics(**measured) if measured is not None else None
