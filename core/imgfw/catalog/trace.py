@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from imgfw.contract.terminal import printable
+
 VARIABLE = "IMGFW_TRACE_PLUGINS"
 """The environment variable that asks for it."""
 
@@ -12,4 +14,4 @@ VARIABLE = "IMGFW_TRACE_PLUGINS"
 def narrate(sentence: str) -> None:
     """Say on stderr what was found, chosen, imported or given, if that is wanted."""
     if os.environ.get(VARIABLE, "") not in ("", "0"):
-        print(f"[plugins] {sentence}", file=sys.stderr)
+        print(printable(f"[plugins] {sentence}"), file=sys.stderr)

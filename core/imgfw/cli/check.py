@@ -10,7 +10,7 @@ import click
 from imgfw.cli.failures import complain
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import recipe_argument, set_option
-from imgfw.cli.output import counted
+from imgfw.cli.output import counted, say
 
 if TYPE_CHECKING:
     from imgfw.catalog.provider import Provider
@@ -29,10 +29,10 @@ def check(invocation: Invocation, recipe: Path, overrides: tuple[str, ...]) -> N
     checked = checking.check(read_recipe(recipe, overrides), invocation.catalog)
     for warning in checked.warnings:
         complain("warning", str(warning))
-    click.echo(f"{recipe} is right: {_parts(checked.recipe)}")
+    say(f"{recipe} is right: {_parts(checked.recipe)}")
     if not invocation.quiet:
-        click.echo(f"  {_course(checked.recipe)}")
-        click.echo(f"  {_aims(checked.recipe)}")
+        say(f"  {_course(checked.recipe)}")
+        say(f"  {_aims(checked.recipe)}")
 
 
 def _parts(resolved: ResolvedRecipe) -> str:

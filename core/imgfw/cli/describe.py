@@ -12,7 +12,7 @@ import click
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.kinds import find_kind, name_in_recipe
 from imgfw.cli.options import json_option, kind_argument
-from imgfw.cli.output import print_json, print_table
+from imgfw.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from imgfw.catalog.catalog import Catalog
@@ -112,7 +112,7 @@ def _print(description: dict[str, Any]) -> None:
     owner = f"{description['plugin']} {version}".strip()
     article = "an" if singular[0] in "aeiou" else "a"
     click.echo(f"{click.style(description['name'], bold=True)}, {article} {singular} of {owner}\n")
-    click.echo(description["documentation"] or "(Its author wrote no description.)")
+    say(description["documentation"] or "(Its author wrote no description.)")
     _print_settings("Settings", description["settings"])
     if description["core_settings"]:
         _print_settings(f"Settings of every {singular}", description["core_settings"])
@@ -120,7 +120,7 @@ def _print(description: dict[str, Any]) -> None:
         _heading("Facts")
         print_table([(name, _fact_text(value)) for name, value in description["facts"].items()], indent=2)
     _heading("In a recipe")
-    click.echo(f"  {json.dumps(description['recipe'], ensure_ascii=False)[1:-1]}")
+    say(f"  {json.dumps(description['recipe'], ensure_ascii=False)[1:-1]}")
 
 
 def _heading(text: str) -> None:

@@ -10,6 +10,7 @@ import click
 from imgfw import __version__
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.output import counted, print_table
+from imgfw.contract.terminal import printable
 
 if TYPE_CHECKING:
     from imgfw.cli.diagnosis import Finding
@@ -71,4 +72,5 @@ def _bf16_text(environment: Environment) -> str:
 
 def _print_finding(finding: Finding) -> None:
     label, colour = ("problem", "red") if finding.serious else ("note", "yellow")
-    click.echo(f"\n{click.style(f'{label}:', fg=colour)} {finding.what}\n  {finding.why}\n  -> {finding.fix}")
+    advice = f"{finding.what}\n  {finding.why}\n  -> {finding.fix}"
+    click.echo(f"\n{click.style(f'{label}:', fg=colour)} {printable(advice)}")

@@ -8,7 +8,7 @@ import click
 
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import json_option, run_argument
-from imgfw.cli.output import print_json
+from imgfw.cli.output import print_json, say
 
 
 @click.command()
@@ -25,4 +25,4 @@ def evaluate(invocation: Invocation, run_folder: Path, split: str, as_json: bool
         print_json({"format": 1, "split": split, "metrics": metrics})
         return
     for name, value in metrics.items():
-        click.echo(f"{name} {value:.4f}")
+        say(f"{name} {value:.4f}")

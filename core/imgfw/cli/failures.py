@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from imgfw.contract.errors import ImgfwError
+from imgfw.contract.terminal import printable
 
 DEBUG = "IMGFW_DEBUG"
 """The environment variable that shows tracebacks."""
@@ -30,7 +31,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if debugging():
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        click.echo(printable("".join(traceback.format_exception(error))), err=True, nl=False)
     if isinstance(error, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return SIGINT_EXIT
@@ -44,6 +45,7 @@ def exit_code_of(error: BaseException) -> int:
 
 def complain(label: str, text: str) -> None:
     """Print a labelled sentence on stderr: red on a terminal for errors, yellow for the rest."""
+    text = printable(text)
     if _was_said(f"{label}: {text}"):
         return
     colour = "red" if "error" in label else "yellow"

@@ -10,6 +10,7 @@ import click
 
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import FILE
+from imgfw.cli.output import say
 from imgfw.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def init(invocation: Invocation, file: Path, name: str) -> None:
         target.write_text(text, encoding="utf-8")
     _write_schema(catalog, schema, [target for target in texts if target.suffix == ".py"])
     if not invocation.quiet:
-        click.echo(f"wrote {', '.join(map(str, (*texts, schema)))}")
-        click.echo(f"next: imgfw check {file}, then imgfw run {file}")
+        say(f"wrote {', '.join(map(str, (*texts, schema)))}")
+        say(f"next: imgfw check {file}, then imgfw run {file}")
 
 
 def _refuse_to_overwrite(texts: dict[Path, str], schema: Path) -> None:

@@ -8,7 +8,7 @@ import click
 
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import json_option
-from imgfw.cli.output import print_json, print_table
+from imgfw.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,8 @@ def list_plugins(invocation: Invocation, as_json: bool, requirements: bool) -> N
     if requirements and as_json:
         raise click.UsageError("--json and --requirements exclude each other.")
     if requirements:
-        click.echo("".join(f"{line}\n" for line in catalog.requirements()), nl=False)
+        for line in catalog.requirements():
+            say(line)
         return
     plugins = catalog.plugins()
     if as_json:

@@ -9,6 +9,7 @@ import click
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.kinds import find_kind
 from imgfw.cli.options import FILE
+from imgfw.cli.output import say
 
 
 @click.command()
@@ -36,5 +37,5 @@ def new_plugin(invocation: Invocation, name: str, words: tuple[str, ...], parent
     folder = parent / distribution
     write_plugin(folder, files)
     if not invocation.quiet:
-        click.echo("\n".join(f"wrote {folder / file}" for file in files))
-        click.echo(f'next: cd {folder}; pip install -e ".[test]"; pytest; imgfw run recipe.json')
+        say("\n".join(f"wrote {folder / file}" for file in files))
+        say(f'next: cd {folder}; pip install -e ".[test]"; pytest; imgfw run recipe.json')

@@ -12,7 +12,14 @@ from typing import Any
 
 import click
 
+from imgfw.contract.terminal import printable
+
 _MIN_LAST_COLUMN = 24
+
+
+def say(text: object) -> None:
+    """Print a text that may come from outside."""
+    click.echo(printable(str(text)))
 
 
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), indent: int = 0) -> None:
@@ -25,7 +32,7 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), inden
     for number, row in enumerate(table):
         first = "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False))
         for piece, text in enumerate(_wrap(row[-1], start)):
-            line = f"{' ' * indent}{first}{text}" if piece == 0 else " " * start + text
+            line = printable(f"{' ' * indent}{first}{text}" if piece == 0 else " " * start + text)
             heading = header and number == 0
             click.echo(click.style(line.rstrip(), bold=True) if heading else line.rstrip())
 
@@ -39,7 +46,7 @@ def _wrap(text: str, start: int) -> list[str]:
 
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print a value as JSON; numbers that are not finite become null."""
-    click.echo(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
+    say(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

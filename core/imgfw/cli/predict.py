@@ -10,7 +10,7 @@ import click
 from imgfw.cli.failures import complain
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import FILE, json_option, run_argument
-from imgfw.cli.output import print_json
+from imgfw.cli.output import print_json, say
 
 _BATCH = 32
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -39,7 +39,7 @@ def predict(
             if as_json:
                 print_json({"file": str(file), **plain}, indent=None)
             else:
-                click.echo(f"{file}: {text_of(plain)}")
+                say(f"{file}: {text_of(plain)}")
     if output is not None and not prediction_files.written:
         complain("note", "these predictions are text only; nothing was written to --output")
 

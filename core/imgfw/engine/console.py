@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from imgfw.contract.terminal import printable
+
 _REFRESH_SECONDS = 0.1
 
 
@@ -21,7 +23,7 @@ class Console:
     def line(self, text: str) -> None:
         """Print a line."""
         if not self.quiet:
-            print(text, flush=True)
+            print(printable(text), flush=True)
 
     def begin(self, label: str, done: int, total: int) -> None:
         """A stretch of work begins, `done` of `total` steps of it done already."""
@@ -69,7 +71,9 @@ class TerminalConsole(Console):
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""
-        (self._bar.console if self._bar is not None else self._rich).print(text, markup=False, soft_wrap=True)
+        (self._bar.console if self._bar is not None else self._rich).print(
+            printable(text), markup=False, soft_wrap=True
+        )
 
     def begin(self, label: str, done: int, total: int) -> None:
         """Show a bar."""
@@ -88,7 +92,7 @@ class TerminalConsole(Console):
     def progress(self, text: str) -> None:
         """Show a text beside the bar."""
         if self._bar is not None:
-            self._bar.update(self._task, text=text)
+            self._bar.update(self._task, text=printable(text))
 
     def end(self) -> None:
         """Take the bar away."""
