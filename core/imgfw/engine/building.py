@@ -31,6 +31,7 @@ from imgfw.engine.loading import (
 from imgfw.engine.parameters import freeze, parameter_groups
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_precision
+from imgfw.engine.recomputation import recompute_blocks
 from imgfw.engine.schedule import Schedule
 from imgfw.engine.splits import SplitView
 from imgfw.recipe.checking import monitors, reported_metrics, with_inner
@@ -329,6 +330,8 @@ def _loaders(
 
 def _wrap(model: nn.Module, resolved: ResolvedRecipe, device: torch.device) -> nn.Module:
     forward: Any = model
+    if resolved.recipe.train.activation_checkpointing:
+        recompute_blocks(model)
     if resolved.recipe.train.compile:
         forward = torch.compile(forward)
     if distributed.world_size() > 1:

@@ -133,6 +133,9 @@ class TrainSection(Section):
         "auto", description="memory format of images; auto: channels last for models with convolutions"
     )
     compile: bool = Field(False, description="compile the model with torch.compile")
+    activation_checkpointing: bool = Field(
+        False, description="compute the model's blocks again in the backward pass: less memory, more time"
+    )
     clip_grad_norm: Annotated[float, Gt(0)] | None = Field(None, description="largest norm of the gradients")
     ema_decay: Annotated[float, Interval(gt=0, lt=1)] | None = Field(
         None,
@@ -179,6 +182,9 @@ class Recipe(Section):
     bad_data: Literal["error", "skip"] = Field(
         "error",
         description="a sample that cannot be used: stop, or leave it out and list it in quarantine.csv",
+    )
+    max_bad_fraction: Annotated[float, Interval(ge=0, le=1)] = Field(
+        0.05, description="share of a split's samples that may be left out, before the run stops; one always may"
     )
     loader: LoaderSection = LoaderSection()
     transforms: TransformSection = TransformSection()
