@@ -102,4 +102,6 @@ class Schedule:
         self._scheduler.load_state_dict(state["scheduler"])
         self._steps = state["steps"]
         self._rates = list(state["rates"])
+        if self._steps:  # torch warns of a scheduler that is stepped before this very optimizer object was
+            self._optimizer._opt_called = True  # type: ignore[attr-defined]
         self._apply()

@@ -164,3 +164,11 @@ def test_torchs_own_plateau_scheduler_is_stepped_with_the_metric():
     for _ in range(4):
         schedule.step()
     assert schedule.lr == 0.5
+
+
+def test_a_run_resumed_after_an_epochs_last_step_is_not_warned_of_its_schedule():
+    stopped, resumed = Training("reduce_on_plateau"), Training("reduce_on_plateau")
+    stopped.rates(steps=5)
+    resumed.schedule.load_state_dict(stopped.schedule.state_dict())
+    resumed.schedule.evaluated({"val/loss": 1.0})  # warnings are errors
+    assert resumed.schedule.lr == 1.0
