@@ -43,6 +43,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
         rdzv_endpoint="localhost:0",
         local_addr="localhost",
         max_restarts=0,
+        signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",  # each is passed on to the processes
     )
     if not debugging():
         logging.disable(logging.CRITICAL)

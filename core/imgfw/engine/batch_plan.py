@@ -21,6 +21,7 @@ class BatchPlan:
         accumulate: micro-batches of a step.
         seed: the run's.
         drop_last: leave out a last batch that is not full.
+        smallest: samples that a micro-batch keeps when micro-batches are halved.
         rank: this process's number.
         world_size: number of processes.
 
@@ -37,6 +38,7 @@ class BatchPlan:
         accumulate: int = 1,
         seed: int = 0,
         drop_last: bool = False,
+        smallest: int = 1,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -48,6 +50,7 @@ class BatchPlan:
         self._seed = seed
         self._batch_size = batch_size
         self._accumulate = accumulate
+        self._smallest = smallest
         self._rank = rank
         self._world_size = world_size
         full, rest = divmod(num_samples, batch_size)
@@ -75,10 +78,19 @@ class BatchPlan:
         """How many samples a step has, over all processes."""
         return min(self._batch_size, self.num_samples - step * self._batch_size)
 
-    def micro_batches(self, epoch: int, step: int) -> list[list[int]]:
-        """This process's part of each micro-batch of a step."""
+    def micro_batches(self, epoch: int, step: int, halvings: int = 0) -> list[list[int]]:
+        """This process's part of each micro-batch of a step.
+
+        Args:
+            epoch: from 0.
+            step: within the epoch, from 0.
+            halvings: how often the micro-batches were halved because they did not fit into memory.
+        """
         batch: list[int] = self.batch(epoch, step).tolist()
         wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
+        if halvings:
+            most = max(len(batch) // (self._world_size * self._smallest), wanted)
+            wanted = min(self._accumulate << halvings, most)
         micro_batches = (_part(batch, number, wanted) for number in range(wanted))
         return [_part(micro_batch, self._rank, self._world_size) for micro_batch in micro_batches]
 

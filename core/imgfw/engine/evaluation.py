@@ -6,15 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from imgfw.contract.callback import EvalBatch
 from imgfw.contract.errors import PluginError
 from imgfw.engine import distributed
 from imgfw.engine.criterion import split_outputs
+from imgfw.engine.memory import is_out_of_memory, out_of_memory_in_evaluation
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
     from imgfw.engine.console import Console
+    from imgfw.engine.loading import RawBatch
 
     OnBatch = Callable[[EvalBatch], None]
 
@@ -44,42 +47,54 @@ def evaluate(
 
     Raises:
         StoppedEvaluationError: it was asked to stop.
+        UsageError: a batch does not fit into memory.
     """
-    device, task, about = parts.precision.device, parts.data.task, parts.resolved.model.provider.about
     jobs = parts.eval_jobs(split)
-    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    totals = torch.zeros(2, dtype=torch.float64, device=parts.precision.device)
     for _, metric in parts.metrics:
         metric.reset()
-    model = parts.evaluated.eval()
+    parts.evaluated.eval()
     console.begin(split, 0, len(jobs))
     with torch.inference_mode():
         for number, raw in enumerate(parts.eval_loaders[split].run(jobs), 1):
             parts.data.policy.handle(raw.bad)
             if raw.indices:
-                batch = parts.eval_feeder.prepare(raw)
-                with parts.precision.autocast():
-                    outputs = model(batch.images)
-                if not about.computes_losses:
-                    loss = parts.criterion(outputs, batch.targets, len(batch))
-                    totals[0] += loss.sum
-                    totals[1] += loss.weight
-                predictions = task.predictions(split_outputs(outputs, about.auxiliary)[0])
-                for _, metric in parts.metrics:
-                    task.update_metric(metric, predictions, batch.targets)
+                try:
+                    batch = _evaluate_batch(parts, split, raw, totals)
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    raise out_of_memory_in_evaluation(split, len(raw.indices)) from error
                 if on_batch is not None:
-                    on_batch(EvalBatch(split, batch.images, batch.targets, predictions))
+                    on_batch(batch)
             console.advance(number)
             if stop_requested():
                 console.end()
                 raise StoppedEvaluationError
     console.end()
     results = {}
-    if not about.computes_losses:
+    if not parts.computes_losses:
         loss_sum, weight = distributed.sum_over_processes(totals).tolist()
         results[f"{split}/loss"] = loss_sum / weight if weight else float("nan")
     for node, metric in parts.metrics:
         results |= {f"{split}/{name}": value for name, value in _values(node, metric.compute()).items()}
     return results
+
+
+def _evaluate_batch(parts: Parts, split: str, raw: RawBatch, totals: Tensor) -> EvalBatch:
+    """Add a batch to the metrics and, where the model leaves it to a criterion, its loss to the totals."""
+    task, about = parts.data.task, parts.resolved.model.provider.about
+    batch = parts.eval_feeder.prepare(raw)
+    with parts.precision.autocast():
+        outputs = parts.evaluated(batch.images)
+    if not parts.computes_losses:
+        loss = parts.criterion(outputs, batch.targets, len(batch))
+        totals[0] += loss.sum
+        totals[1] += loss.weight
+    predictions = task.predictions(split_outputs(outputs, about.auxiliary)[0])
+    for _, metric in parts.metrics:
+        task.update_metric(metric, predictions, batch.targets)
+    return EvalBatch(split, batch.images, batch.targets, predictions)
 
 
 def _values(node: Any, computed: Any) -> dict[str, float]:

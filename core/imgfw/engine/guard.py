@@ -1,72 +1,188 @@
-"""Losses that are not finite: they never reach the weights."""
+"""Losses and gradients that are not finite: they never reach the weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from imgfw.contract.errors import DivergedError
 
+if TYPE_CHECKING:
+    from imgfw.engine.building import Parts
+    from imgfw.engine.progress import Progress
+
+Note = Callable[..., None]
+"""Enters something into a run's events and says it: `note(event, sentence, **data)`."""
+
+_NAMED_SAMPLES = 16
+_NAMED_FILES = 4
+
 
 class NonFiniteGuard:
-    """Keeps steps with a loss that is not finite from the weights, and reports them.
+    """Keeps steps whose loss or gradients are not finite from the weights and from the optimizer's state.
 
-    On a CPU the loss is looked at before the step. On a GPU that would make every step wait: there the
-    fused optimizer is told to skip the step (`found_inf`), and the report comes with the next log. A GPU
-    optimizer that cannot be told is made to wait.
+    On a CPU it looks before the step. On a GPU that would make every step wait: there an optimizer that can
+    (the fused ones) skips the step by itself, told by `found_inf`, and the report comes with the next log.
+
+    fp16's gradient scaler looks at the gradients itself, and those that are not finite are part of its search
+    for a scale; then the guard judges the loss alone.
 
     Args:
-        optimizer: the optimizer.
-        device: where the loss is.
-        scaled: whether a gradient scaler drives the optimizer.
+        parts: the run's parts.
+        progress: counts the steps that were skipped.
+        note: told of each of them.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device, scaled: bool) -> None:
-        self._optimizer: Any = optimizer
-        fused = all(group.get("fused") for group in optimizer.param_groups)
-        self._scaled = scaled
-        self._deferred = device.type == "cuda" and fused
-        self._first_bad = torch.full((), -1, dtype=torch.int64, device=device)
+    def __init__(self, parts: Parts, progress: Progress, note: Note) -> None:
+        optimizer: Any = parts.optimizer
+        self._parts = parts
+        self._progress = progress
+        self._note = note
+        self._optimizer = optimizer
+        self._skips = parts.resolved.recipe.train.non_finite == "skip"
+        self._scaled = parts.scaler.is_enabled()
+        self._waits = parts.precision.device.type == "cpu" or not getattr(
+            optimizer, "_step_supports_amp_scaling", False
+        )
+        self._has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
+        self._pending: list[tuple[int, Tensor]] = []
+        self._buffers: list[Tensor] = []
 
-    def before_step(self, loss: Tensor, step: int, indices: Sequence[int]) -> None:
-        """Look at the loss of a step that is about to be taken.
+    def begin_step(self) -> None:
+        """Keep the model's buffers, where a step may be skipped: what is not finite gets into batch norms'
+        running averages in the forward pass already."""
+        if self._skips:
+            self._buffers = [buffer.clone() for buffer in self._parts.model.buffers()]
+
+    def allows(self, loss: Tensor, gradients: Sequence[Tensor]) -> bool:
+        """Look at a step that is about to be taken.
 
         Args:
-            loss: scalar tensor.
-            step: number of the step, from 1.
-            indices: the training samples in its batch.
+            loss: scalar tensor, over all micro-batches and processes.
+            gradients: as the optimizer will get them.
+
+        Returns:
+            whether to take it; True also where the optimizer itself will skip it.
 
         Raises:
-            DivergedError: the loss is not finite.
+            DivergedError: it is not finite, and the recipe says to stop.
         """
-        if not self._deferred:
-            value = float(loss)
-            if not math.isfinite(value):
-                shown = ", ".join(str(index) for index in indices[:16])
-                more = f" and {len(indices) - 16} more" if len(indices) > 16 else ""
-                raise _diverged(f"The loss is {value} at step {step} (training samples {shown}{more}).")
-            return
-        bad = ~torch.isfinite(loss)
-        first = (self._first_bad < 0) & bad
-        self._first_bad = torch.where(first, step, self._first_bad)
-        if not self._scaled:  # else the scaler tells the optimizer itself
-            self._optimizer.found_inf = bad.float()
-            self._optimizer.grad_scale = None
+        if self._defers():
+            self._leave_to_optimizer(loss, gradients)
+            return True
+        if not math.isfinite(value := float(loss)):
+            self._handle(self._progress.step, f"The loss is {value}")
+        elif not self._scaled and float(_any_non_finite(gradients)):
+            self._handle(self._progress.step, f"The gradient of {self._first_non_finite()} is not finite")
+        else:
+            return True
+        self._restore_buffers(torch.ones((), dtype=torch.bool))
+        return False
+
+    def counted(self, loss: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor | float]:
+        """The loss of the step and its weight as they count in the epoch's: not at all, if it is skipped."""
+        if not (self._skips and self._pending):
+            return loss, weight
+        bad = self._pending[-1][1]
+        return torch.where(bad, torch.zeros_like(loss), loss), torch.where(bad, 0.0, weight)
 
     def report(self) -> None:
-        """Report what was deferred; waits for the device.
+        """Report what was left to the optimizer; waits for the device. Comes before anything is saved.
 
         Raises:
-            DivergedError: a loss since the last report was not finite.
+            DivergedError: a step since the last report was not finite, and the recipe says to stop.
         """
-        if self._deferred and (step := int(self._first_bad)) >= 0:
-            raise _diverged(
-                f"The loss is not finite at step {step}; its step and those like it were skipped."
-            )
+        if not self._pending:
+            return
+        found = torch.stack([bad for _, bad in self._pending]).tolist()
+        steps = [step for (step, _), bad in zip(self._pending, found, strict=True) if bad]
+        self._pending = []
+        for step in steps:
+            self._handle(step, "The loss or a gradient is not finite")
+
+    def _defers(self) -> bool:
+        # torch's fused SGD makes its momentum in its first step and leaves it unset when that is skipped.
+        return not self._waits and (not self._has_momentum or bool(self._optimizer.state))
+
+    def _leave_to_optimizer(self, loss: Tensor, gradients: Sequence[Tensor]) -> None:
+        """Let the device decide whether the step is taken."""
+        bad = ~torch.isfinite(loss)
+        if self._scaled:  # the scaler tells the optimizer, and knows gradients only
+            gradients[0].masked_fill_(bad, math.nan)
+        else:
+            bad = bad | (_any_non_finite(gradients) > 0)
+            self._optimizer.found_inf = bad.float()
+            self._optimizer.grad_scale = None
+        self._pending.append((self._progress.step, bad))
+        self._restore_buffers(bad)
+
+    def _restore_buffers(self, bad: Tensor) -> None:
+        """Bring the buffers back to where they were before the step, if it is bad: bool scalar tensor."""
+        if not self._skips:
+            return
+        for buffer, before in zip(self._parts.model.buffers(), self._buffers, strict=True):
+            buffer.copy_(torch.where(bad.to(buffer.device), before, buffer))
+
+    def _first_non_finite(self) -> str:
+        return next(
+            name
+            for name, parameter in self._parts.model.named_parameters()
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
+        )
+
+    def _handle(self, step: int, what: str) -> None:
+        """Stop, or note that a step was skipped while there is budget.
+
+        Args:
+            step: the step's number, from 0.
+            what: what is not finite.
+        """
+        place, data = self._place_of(step)
+        message = f"{what} at {place}."
+        if not self._skips:
+            self._note("non_finite", "", **data, reason=what, skipped=False)
+            raise _diverged(message)
+        self._progress.skipped_steps += 1
+        done, allowed = self._progress.skipped_steps, self._parts.resolved.recipe.train.max_skipped_steps
+        self._note(
+            "non_finite", f"{message} Skipped, {done} of {allowed}.", **data, reason=what, skipped=True
+        )
+        if done > allowed:
+            raise _diverged(f"{message} It would be skipped, but train.max_skipped_steps is {allowed}.")
+
+    def _place_of(self, step: int) -> tuple[str, dict[str, Any]]:
+        """Name a step, its batch and its samples, over all processes."""
+        epoch, batch = divmod(step, self._parts.plan.steps_per_epoch)
+        view = self._parts.data.views.train
+        indices = self._parts.batches.batch(epoch, batch).tolist()
+        samples = _listed([str(index) for index in indices], _NAMED_SAMPLES)
+        data: dict[str, Any] = {"step": step + 1, "epoch": epoch + 1, "batch": batch + 1, "samples": indices}
+        if hasattr(view.dataset, "name_of"):
+            data["files"] = [view.source_of(index) for index in indices]
+            samples += f": {_listed(data['files'], _NAMED_FILES)}"
+        return f"step {step + 1} (epoch {epoch + 1}, batch {batch + 1}, training samples {samples})", data
+
+
+def _listed(items: Sequence[str], count: int) -> str:
+    shown = ", ".join(items[:count])
+    return f"{shown} and {len(items) - count} more" if len(items) > count else shown
+
+
+def _any_non_finite(gradients: Sequence[Tensor]) -> Tensor:
+    """1 if any gradient is not finite, else 0: float scalar tensor on their device.
+
+    It is the check of torch's gradient scaler: one call for all gradients, which multiplies them by 1.
+    """
+    device = gradients[0].device
+    found, one = torch.zeros((), device=device), torch.ones((), device=device)
+    for dtype in {gradient.dtype for gradient in gradients}:
+        alike = [gradient for gradient in gradients if gradient.dtype == dtype]
+        torch._amp_foreach_non_finite_check_and_unscale_(alike, found, one)
+    return found
 
 
 def _diverged(message: str) -> DivergedError:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from imgfw.engine import distributed
+
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+"""What asks a run to stop: Ctrl-C, the system that shuts down, and a scheduler that needs the machine."""
 
 
 class Interruption:
@@ -37,10 +44,10 @@ class Interruption:
 
 @contextmanager
 def watch_signals(interruption: Interruption) -> Iterator[None]:
-    """Let SIGINT and SIGTERM ask to stop while the context lasts."""
+    """Let the stop signals ask to stop while the context lasts."""
     previous = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             previous[number] = signal.signal(number, interruption.handle)
     except ValueError:
         pass  # not in the main thread: signals are the caller's
@@ -52,6 +59,23 @@ def watch_signals(interruption: Interruption) -> Iterator[None]:
 
 
 def ignore_signals_in_worker(worker: int) -> None:
-    """A data worker leaves signals to the process that it works for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """A data worker leaves signals to the process that it works for, which may need it until it has saved.
+
+    Schedulers, terminals and `kill` often signal all processes of a run at once. Only the SIGTERM with which
+    that process ends its workers is obeyed.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if not hasattr(signal, "sigwaitinfo"):  # macOS cannot tell who sent a signal
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # one that is ignored could not be waited for
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_obey_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _obey_parent(parent: int) -> None:
+    """Wait for the parent's SIGTERM, and end this process without a word."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

@@ -55,11 +55,23 @@ def freeze(model: nn.Module, what: str | Sequence[str], head: Sequence[str]) -> 
 def set_training(model: nn.Module) -> None:
     """Put a model into training mode, except batch norms that are frozen: their averages stay as they are."""
     model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            parameters = list(module.parameters(recurse=False))
-            if parameters and not any(parameter.requires_grad for parameter in parameters):
-                module.eval()
+    for module in _batch_norms(model):
+        if _is_frozen(module):
+            module.eval()
+
+
+def trains_batch_norm(model: nn.Module) -> bool:
+    """Whether a model has batch norms that average over the batch, which needs two samples then."""
+    return not all(map(_is_frozen, _batch_norms(model)))
+
+
+def _batch_norms(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _is_frozen(batch_norm: nn.Module) -> bool:
+    parameters = list(batch_norm.parameters(recurse=False))
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 def parameter_groups(model: nn.Module, decay_norm_and_bias: bool) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ class Progress:
         best: the best epoch so far.
         stop: why training ended before its last step.
         finished: whether nothing is left to train.
+        skipped_steps: steps that were skipped, since their loss or gradients were not finite.
+        halvings: how often micro-batches were halved, since they did not fit into memory.
     """
 
     step: int = 0
@@ -36,6 +38,8 @@ class Progress:
     best: Best | None = None
     stop: str | None = None
     finished: bool = False
+    skipped_steps: int = 0
+    halvings: int = 0
 
     def start_epoch(self, device: torch.device) -> None:
         """Begin the running loss anew."""

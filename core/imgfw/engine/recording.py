@@ -11,6 +11,7 @@ from imgfw.contract.errors import DivergedError
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.generators import generator_states
 from imgfw.engine.progress import Progress
+from imgfw.engine.resuming import built_from
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -40,6 +41,12 @@ class Recorder:
     def log(self, name: str, value: Any) -> None:
         """Add a value to this epoch's row; a tensor is read at the end of the epoch."""
         self._logged[name] = value
+
+    def note(self, event: str, sentence: str, **data: Any) -> None:
+        """Enter something into the events, and say it unless there is nothing to say."""
+        self.folder.event(event, **data)
+        if sentence:
+            self._console.line(sentence)
 
     def log_step(self, parts: Parts, progress: Progress, run: Run, console: Console) -> None:
         """Report the running loss of the epoch."""
@@ -134,6 +141,7 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "trainable": [name for name, item in parts.model.named_parameters() if item.requires_grad],
         "precision": parts.precision.name,
         "versions": parts.resolved.versions,
+        "built_from": built_from(parts.resolved, parts.plan),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +13,68 @@ from imgfw.contract.errors import DataError
 from imgfw.engine import distributed
 from imgfw.engine.building import Parts
 from imgfw.engine.criterion import LossValue
-from imgfw.engine.guard import NonFiniteGuard
+from imgfw.engine.guard import NonFiniteGuard, Note
 from imgfw.engine.loading import Batch, RawBatch
+from imgfw.engine.memory import (
+    Before,
+    halve_micro_batches,
+    is_out_of_memory,
+    out_of_memory_in_training,
+    out_of_memory_in_update,
+)
+from imgfw.engine.parameters import trains_batch_norm
 from imgfw.engine.progress import Progress
 
 
+@dataclass
+class _BatchLoss:
+    """The loss of a batch over all its micro-batches; `whole`: there is one, in one process."""
+
+    sum: Tensor
+    weight: Tensor | float
+    whole: bool
+
+
 def optimizer_step(
-    parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard
-) -> None:
-    """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
+    parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard, note: Note
+) -> bool:
+    """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into.
+
+    Returns:
+        False if the step did not fit into memory: nothing was changed, and the same batch is to come again,
+        in the smaller micro-batches that `progress` asks for now.
+
+    Raises:
+        DivergedError: the loss or a gradient is not finite.
+        UsageError: the step does not fit into memory.
+    """
     _forget_gradients(parts.optimizer)
+    guard.begin_step()
+    may_split = parts.resolved.recipe.train.on_out_of_memory == "split"
+    before = Before.of(parts.model) if may_split else None
+    try:
+        loss = _add_up_gradients(parts, micro_batches)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        if before is None or not halve_micro_batches(parts, progress, note):
+            raise out_of_memory_in_training(parts, progress) from error
+        before.restore(parts.model)
+        return False
+    if loss is not None:
+        _update(parts, loss, progress, guard)
+    return True
+
+
+def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss | None:
+    """Forward and backward of every micro-batch; None where no sample is left in any."""
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
     sums: list[Tensor] = []
     weights: list[Tensor | float] = []
-    indices: list[int] = []
     for number, raw in enumerate(micro_batches, 1):
         parts.data.policy.handle(raw.bad)
-        if not raw.indices:
-            _refuse_empty(raw)
+        if _is_used_up(raw, parts.model):
+            _refuse_used_up(raw)
             continue
         batch = parts.train_feeder.prepare(raw)
         with _syncing(parts.forward, number == len(micro_batches)):
@@ -38,20 +83,29 @@ def optimizer_step(
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         sums.append(loss.detached_sum())
         weights.append(loss.weight)
-        indices.extend(raw.indices)
-    if not sums:
+    return _BatchLoss(*_totals(sums, weights), whole) if sums else None
+
+
+def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFiniteGuard) -> None:
+    """Change the weights by the gradients, unless something is not finite."""
+    parameters = [parameter for group in parts.optimizer.param_groups for parameter in group["params"]]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not loss.whole:
+        torch._foreach_mul_(gradients, distributed.world_size() / loss.weight)
+    if not guard.allows(loss.sum, gradients):
         return
-    batch_sum, batch_weight = _totals(sums, weights)
-    guard.before_step(batch_sum, progress.step + 1, indices)
-    if not whole:
-        _scale_gradients(parts.model, distributed.world_size() / batch_weight)
     clip = parts.resolved.recipe.train.clip_grad_norm
     if clip is not None:
         parts.scaler.unscale_(parts.optimizer)
         nn.utils.clip_grad_norm_(parts.model.parameters(), clip)
-    parts.scaler.step(parts.optimizer)
+    try:
+        parts.scaler.step(parts.optimizer)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory_in_update(progress) from error
     parts.scaler.update()
-    progress.add_loss(batch_sum, batch_weight)
+    progress.add_loss(*guard.counted(loss.sum, loss.weight))
 
 
 def _forget_gradients(optimizer: torch.optim.Optimizer) -> None:
@@ -85,12 +139,15 @@ def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
     return no_sync()
 
 
-def _scale_gradients(model: nn.Module, factor: Tensor | float) -> None:
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    torch._foreach_mul_(gradients, factor)
+def _is_used_up(raw: RawBatch, model: nn.Module) -> bool:
+    """Whether bad samples left too few of a micro-batch: none, or the single one that batch norms refuse."""
+    return not raw.indices or (len(raw.indices) == 1 and bool(raw.bad) and trains_batch_norm(model))
 
 
-def _refuse_empty(raw: RawBatch) -> None:
+def _refuse_used_up(raw: RawBatch) -> None:
     """Several processes step together, so none of them can leave a batch out."""
     if distributed.world_size() > 1 and raw.bad:
-        raise DataError(f"All samples of a process's batch are unusable, {raw.bad[0].source} among them.")
+        raise DataError(
+            f"Too many samples of a process's batch are unusable, {raw.bad[0].source} among them.",
+            "Mend them, raise loader.batch_size, or train with fewer processes.",
+        )

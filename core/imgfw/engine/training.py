@@ -69,7 +69,7 @@ def train(trainer: Trainer) -> None:
 
     Raises:
         InterruptedTrainingError: a signal came; the state was saved.
-        DivergedError: the loss is not finite; nothing of that step reached the weights.
+        DivergedError: the loss or a gradient is not finite; nothing of that step reached the weights.
     """
     parts, progress, run, notify = trainer.parts, trainer.progress, trainer.run, trainer.notify
     notify("on_run_start")
@@ -95,13 +95,14 @@ def train(trainer: Trainer) -> None:
 def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
     """The steps of one epoch, or those that are left of it."""
     parts, progress, run, clock = trainer.parts, trainer.progress, trainer.run, trainer.clock
-    guard = NonFiniteGuard(parts.optimizer, parts.precision.device, parts.scaler.is_enabled())
+    guard = NonFiniteGuard(parts, progress, trainer.recorder.note)
     last_step = min(parts.plan.steps_per_epoch, parts.plan.total_steps - epoch * parts.plan.steps_per_epoch)
     trainer.console.begin(f"epoch {epoch + 1}/{parts.plan.epochs}", first_step, last_step)
     set_training(parts.model)
     began = time.perf_counter()
     for step, micro_batches in _batches(trainer, epoch, range(first_step, last_step)):
-        optimizer_step(parts, micro_batches, progress, guard)
+        if not optimizer_step(parts, micro_batches, progress, guard, trainer.recorder.note):
+            continue  # out of memory: the batch comes again, in smaller micro-batches
         if parts.average is not None:
             parts.average.update()
         parts.schedule.step()
@@ -117,6 +118,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
             trainer.recorder.log_step(parts, progress, run, trainer.console)
             trainer.notify("on_log")
         if trainer.interruption.requested():
+            guard.report()
             _save_and_leave(trainer)
         if _stopped(run):
             break
@@ -134,7 +136,8 @@ def _stopped(run: Run) -> bool:
 
 def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, list[RawBatch]]]:
     """The micro-batches of each step; the time spent waiting for them is noted."""
-    plans = [trainer.parts.batches.micro_batches(epoch, step) for step in steps]
+    halvings = trainer.progress.halvings
+    plans = [trainer.parts.batches.micro_batches(epoch, step, halvings) for step in steps]
     jobs = [(epoch, indices) for plan in plans for indices in plan]
     fetched = trainer.parts.train_loader.run(jobs)
     for step, plan in zip(steps, plans, strict=True):
@@ -142,6 +145,10 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
         micro_batches = [next(fetched) for _ in plan]
         trainer.clock.waiting_for_data += time.perf_counter() - began
         yield step, micro_batches
+        if trainer.progress.halvings != halvings:  # they were too large for the memory
+            del micro_batches, fetched
+            yield from _batches(trainer, epoch, range(step, steps.stop))
+            return
 
 
 def _evaluate(trainer: Trainer) -> None:

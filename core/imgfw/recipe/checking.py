@@ -126,6 +126,13 @@ def _wrong_losses(resolved: ResolvedRecipe) -> Iterator[Problem]:
                 "Set it to 1.",
                 node.provider.qualified,
             )
+        if node.provider.about.couples_batch and resolved.recipe.train.on_out_of_memory == "split":
+            yield Problem(
+                "train.on_out_of_memory",
+                f"{node.provider.name} depends on the whole batch at once, so it cannot be split.",
+                'Set it to "error".',
+                node.provider.qualified,
+            )
 
 
 def _wrong_lengths(resolved: ResolvedRecipe) -> Iterator[Problem]:

@@ -137,6 +137,16 @@ class TrainSection(Section):
         False, description="compute the model's blocks again in the backward pass: less memory, more time"
     )
     clip_grad_norm: Annotated[float, Gt(0)] | None = Field(None, description="largest norm of the gradients")
+    non_finite: Literal["stop", "skip"] = Field(
+        "stop", description="a step whose loss or gradients are not finite: stop, or leave the step out"
+    )
+    max_skipped_steps: Annotated[int, Ge(0)] = Field(
+        10, description="steps that non_finite skip may leave out in a run"
+    )
+    on_out_of_memory: Literal["error", "split"] = Field(
+        "error",
+        description="a step that does not fit: stop, or do it again in smaller micro-batches, and go on so",
+    )
     ema_decay: Annotated[float, Interval(gt=0, lt=1)] | None = Field(
         None,
         description="decay a step of a moving average of the weights, which is then what is evaluated, kept "
@@ -184,7 +194,7 @@ class Recipe(Section):
         description="a sample that cannot be used: stop, or leave it out and list it in quarantine.csv",
     )
     max_bad_fraction: Annotated[float, Interval(ge=0, le=1)] = Field(
-        0.05, description="share of a split's samples that may be left out, before the run stops; one always may"
+        0.05, description="share of a split's samples that may be left out; one always may"
     )
     loader: LoaderSection = LoaderSection()
     transforms: TransformSection = TransformSection()
