@@ -42,6 +42,24 @@ def describe_environment(plugins: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def environment_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two descriptions, of that by which arithmetic is rounded."""
+    old, new = _rounding(before), _rounding(now)
+    return [f"{name} {old[name]} -> {new[name]}" for name in new if old[name] != new[name]]
+
+
+def _rounding(environment: dict[str, Any]) -> dict[str, Any]:
+    packages, cpu = environment["packages"], environment["cpu"]
+    return {
+        "torch": packages.get("torch"),
+        "torchvision": packages.get("torchvision"),
+        "machine": cpu["machine"],
+        "threads": cpu["threads"],
+        "GPUs": ", ".join(environment["gpus"]) or "none",
+        "processes": environment["processes"],
+    }
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -48,7 +48,8 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("train.device asks for a GPU, but torch sees none.", "Try: imgfw doctor")
+        hint = 'Look with imgfw doctor for the reason, or set it to "cpu".'
+        raise UsageError("train.device asks for a GPU, but torch sees none.", hint)
     if name == "mps" and not torch.backends.mps.is_available():
         raise UsageError("train.device asks for Apple's GPU, but torch sees none.", 'Set it to "auto".')
     if name == "cuda" and distributed.world_size() > 1:

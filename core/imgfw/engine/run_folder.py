@@ -60,6 +60,9 @@ class RunFolder:
         """
         path = Path(path)
         if not (path / "recipe.resolved.json").is_file():
+            owner = path.resolve().parent.parent
+            if (owner / "recipe.resolved.json").is_file():
+                raise UsageError(f"{path} is only a part of the run {owner}.", "Name the run itself.")
             raise UsageError(f"{path} is not the folder of a run.", "Name the folder that imgfw run printed.")
         return cls(path, writes)
 

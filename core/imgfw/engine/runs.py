@@ -15,8 +15,10 @@ from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console, make_console
 from imgfw.engine.data import build_data
 from imgfw.engine.evaluation import evaluate as evaluate_split
+from imgfw.engine.lock import only_trainer
 from imgfw.engine.past_run import best_folder, recipe_of, statistics_of
 from imgfw.engine.precision import choose_device
+from imgfw.engine.resuming import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.run_folder import RunFolder
 from imgfw.engine.session import RunResult, Session
 from imgfw.recipe.checking import check
@@ -59,33 +61,57 @@ def run(
         path = Path(distributed.share_text(str(created.path) if created else ""))
         folder = RunFolder(path, distributed.is_main())
         folder.write_json("recipe.json", source.raw)
-        return Session(checked.recipe, folder, console, extra=callbacks).go()
+        with only_trainer(path):
+            return Session(checked.recipe, folder, console, extra=callbacks).go()
 
 
-def resume(folder: Path | str, *, catalog: Catalog | None = None, quiet: bool = False) -> RunResult:
+def resume(
+    folder: Path | str,
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    allow_changes: bool = False,
+    catalog: Catalog | None = None,
+    quiet: bool = False,
+) -> RunResult:
     """Go on with a run where it was stopped, bit for bit; a finished run is left as it is.
 
     Args:
         folder: the run's.
+        recipe: a recipe to go on with in place of the run's; docs/resuming.md has what may differ.
+        overrides: changes, as `train.epochs=20`.
+        allow_changes: whether the changes may change what the steps to come compute.
         catalog: the plugins to use; by default those installed.
         quiet: print nothing.
 
     Raises:
         DataError: no checkpoint is whole.
+        UsageError: there is no run, another process trains it, or a change cannot be made.
+        RecipeError: the recipe is wrong.
     """
     with _processes():
         opened = RunFolder.open(folder, distributed.is_main())
-        console = make_console(quiet or not distributed.is_main())
-        resolved = recipe_of(opened, catalog)
-        found, damaged = checkpoint.load_newest(opened.checkpoints)
-        for sentence in damaged:
-            console.line(f"warning: {sentence}")
-        if found.state["progress"]["finished"] and (opened.path / "summary.json").exists():
-            summary = opened.read_json("summary.json")
-            if summary["status"] in ("completed", "stopped"):
-                console.line(f"{opened.path} is finished ({summary['status']}); there is nothing to resume.")
-                return RunResult(opened.path, summary["status"], summary)
-        return Session(resolved, opened, console, found).go()
+        with only_trainer(opened.path):
+            console = make_console(quiet or not distributed.is_main())
+            found, damaged = checkpoint.load_newest(opened.checkpoints)
+            for sentence in damaged:
+                console.line(f"warning: {sentence}")
+            resolved, changes = changed_recipe(opened, recipe, overrides, catalog)
+            refuse(opened.path, changes, found.state, allow_changes)
+            done = _result_of(opened) if found.state["progress"]["finished"] else None
+            if done is not None and not reopen(opened.path, found.state, changes):
+                console.line(f"{opened.path} is finished ({done.status}); there is nothing to resume.")
+                return done
+            for sentence in warnings_for(opened, resolved, changes):
+                console.line(f"warning: {sentence}")
+            return Session(resolved, opened, console, found, changes=changes).go()
+
+
+def _result_of(folder: RunFolder) -> RunResult | None:
+    """What a run that ended as it should left; None where its test is still to be done."""
+    summary = folder.read_json("summary.json") if (folder.path / "summary.json").exists() else {}
+    status = summary.get("status")
+    return RunResult(folder.path, status, summary) if status in ("completed", "stopped") else None
 
 
 def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None = None) -> dict[str, float]:

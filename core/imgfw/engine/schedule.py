@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -61,13 +63,22 @@ class Schedule:
         else:
             self._scheduler.step()
 
-    def evaluated(self, metrics: dict[str, float]) -> None:
+    def evaluated(self, metrics: Mapping[str, float]) -> None:
         """An evaluation was done."""
         if self._monitor is not None:
             self._write(self._own_rates())
             self._scheduler.step(metrics[self._monitor])
             self._rates = self._read()
             self._apply()
+
+    def fast_forward(self, steps: int, evaluations: Mapping[int, Mapping[str, float]]) -> None:
+        """Follow, from its start, a run of so many steps whose evaluations came after the given ones."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's, that no optimizer was stepped
+            for step in range(1, steps + 1):
+                self.step()
+                if step in evaluations:
+                    self.evaluated(evaluations[step])
 
     @property
     def _warming(self) -> bool:

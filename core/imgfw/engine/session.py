@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from imgfw.contract.callback import Callback, Run
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Parts, build_parts, try_model
+from imgfw.engine.changes import Difference
 from imgfw.engine.clock import Clock
 from imgfw.engine.console import Console, show_log
 from imgfw.engine.data import build_data
@@ -19,12 +21,12 @@ from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import StoppedEvaluationError
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.events import Events
-from imgfw.engine.generators import restore_generators
 from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.past_run import best_folder, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
+from imgfw.engine.resuming import restore
 from imgfw.engine.run_folder import RunFolder
 from imgfw.engine.splits import BadSample
 from imgfw.engine.summary import end_lines, start_lines, summarize
@@ -58,12 +60,14 @@ class Session:
         console: Console,
         found: checkpoint.Checkpoint | None = None,
         extra: Sequence[Callback] = (),
+        changes: Sequence[Difference] = (),
     ) -> None:
         self._resolved = resolved
         self._folder = folder
         self._console = console
         self._found = found
         self._extra = extra
+        self._changes = changes
         self._notify: Events | None = None
         self._status = "failed"
         self._progress = Progress()
@@ -151,15 +155,18 @@ class Session:
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)
         if found is not None:
-            self._restore(parts, found)
+            restore(parts, self._progress, found.state)
         else:
             try_model(parts)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
         self._folder.write_json("environment.json", describe_environment(resolved.versions))
         self._folder.event("start" if found is None else "resume", step=self._progress.step)
+        for change in self._changes:
+            self._folder.event("change", step=self._progress.step, **dataclasses.asdict(change))
         self._say([f"run      {self._folder.path}", *start_lines(resolved, parts)])
         if found is not None:
             self._console.line(f"resumed  from step {self._progress.step:,}")
+            self._say([f"changed  {change}" for change in self._changes])
         run = Run(
             name=resolved.name,
             folder=self._folder.path,
@@ -185,17 +192,6 @@ class Session:
     def _note_bad(self, sample: BadSample) -> None:
         self._folder.quarantine(sample)
         self._console.line(f"left out: {sample.source}: {sample.reason}")
-
-    def _restore(self, parts: Parts, found: checkpoint.Checkpoint) -> None:
-        """Bring everything back; the random generators last, since building drew from them."""
-        state = found.state
-        parts.optimizer.load_state_dict(state["optimizer"])
-        parts.schedule.load_state_dict(state["schedule"])
-        parts.scaler.load_state_dict(state["scaler"])
-        for callback, saved in zip(parts.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(saved)
-        self._progress.load_state_dict(state["progress"], parts.precision.device)
-        restore_generators(state["generators"])
 
     def _test(self, parts: Parts, interruption: Interruption) -> dict[str, float]:
         """Evaluate the best model on the test split.
