@@ -45,9 +45,7 @@ class NonFiniteGuard:
         self._optimizer = optimizer
         self._skips = parts.resolved.recipe.train.non_finite == "skip"
         self._scaled = parts.scaler.is_enabled()
-        self._waits = parts.precision.device.type == "cpu" or not getattr(
-            optimizer, "_step_supports_amp_scaling", False
-        )
+        self._can_defer = can_skip_by_itself(optimizer, parts.precision.device)
         self._has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
         self._pending: list[tuple[int, Tensor]] = []
         self._buffers: list[Tensor] = []
@@ -106,7 +104,7 @@ class NonFiniteGuard:
 
     def _defers(self) -> bool:
         # torch's fused SGD makes its momentum in its first step and leaves it unset when that is skipped.
-        return not self._waits and (not self._has_momentum or bool(self._optimizer.state))
+        return self._can_defer and (not self._has_momentum or bool(self._optimizer.state))
 
     def _leave_to_optimizer(self, loss: Tensor, gradients: Sequence[Tensor]) -> None:
         """Let the device decide whether the step is taken."""
@@ -165,6 +163,11 @@ class NonFiniteGuard:
             data["files"] = [view.source_of(index) for index in indices]
             samples += f": {_listed(data['files'], _NAMED_FILES)}"
         return f"step {step + 1} (epoch {epoch + 1}, batch {batch + 1}, training samples {samples})", data
+
+
+def can_skip_by_itself(optimizer: torch.optim.Optimizer, device: torch.device) -> bool:
+    """Whether an optimizer skips a step on a GPU when `found_inf` tells it to, as it does for a scaler."""
+    return device.type == "cuda" and getattr(optimizer, "_step_supports_amp_scaling", False)
 
 
 def _listed(items: Sequence[str], count: int) -> str:

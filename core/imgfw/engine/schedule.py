@@ -40,6 +40,9 @@ class Schedule:
         steps = core.warmup_steps
         self._warmup_steps = round(core.warmup_epochs * plan.steps_per_epoch) if steps is None else steps
         self._steps = 0
+        # torch warns of a scheduler that is stepped before this very optimizer object; but the first step of
+        # a session may be skipped, and a resumed run has a new optimizer.
+        optimizer._opt_called = True  # type: ignore[attr-defined]
         self._rates = self._read()
         self._apply()
 
@@ -113,6 +116,4 @@ class Schedule:
         self._scheduler.load_state_dict(state["scheduler"])
         self._steps = state["steps"]
         self._rates = list(state["rates"])
-        if self._steps:  # torch warns of a scheduler that is stepped before this very optimizer object was
-            self._optimizer._opt_called = True  # type: ignore[attr-defined]
         self._apply()

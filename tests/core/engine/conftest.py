@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,17 @@ DETECTION: dict[str, Any] = {
     "loader": {"batch_size": 2, "num_workers": 0},
 }
 
+FAULTY: dict[str, Any] = {
+    **CLASSIFICATION,
+    "plugins": [str(Path(__file__).with_name("faulty_model.py"))],
+    "model": "faulty",
+    "transforms": {"train": ["normalize", {"type": "mixup", "alpha": 0.2}], "eval": ["normalize"]},
+    "optimizer": {"type": "adam", "lr": 0.01},
+    "callbacks": [],
+    "train": {"epochs": 2, "log_every": 2, "device": "cpu"},
+}
+"""A recipe whose model goes wrong when its settings say so."""
+
 RECIPES = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "detection": DETECTION}
 
 
@@ -108,7 +119,12 @@ Train = Callable[..., imgfw.RunResult]
 def train(tmp_path: Path) -> Train:
     """Run a recipe in a folder of the test's own: `train(recipe, "folder", {"train.epochs": 1})`."""
 
-    def run(recipe: Mapping[str, Any], folder: str = "runs", changes: Mapping[str, Any] | None = None) -> Any:
+    def run(
+        recipe: Mapping[str, Any],
+        folder: str = "runs",
+        changes: Mapping[str, Any] | None = None,
+        callbacks: Sequence[imgfw.Callback] = (),
+    ) -> Any:
         changed = copy.deepcopy(dict(recipe)) | {"output_dir": str(tmp_path / folder)}
         for path, value in (changes or {}).items():
             *parents, key = path.split(".")
@@ -116,7 +132,7 @@ def train(tmp_path: Path) -> Train:
             for parent in parents:
                 target = target.setdefault(parent, {})
             target[key] = value
-        return runs.run(changed, quiet=True)
+        return runs.run(changed, quiet=True, callbacks=callbacks)
 
     return run
 
