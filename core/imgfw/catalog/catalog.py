@@ -74,6 +74,15 @@ class Catalog:
         """What the distribution, or the file, of a plugin declares."""
         return self._declarations[plugin]
 
+    @property
+    def admits_files(self) -> bool:
+        """Whether plugin files may be loaded because a recipe names them."""
+        return self._selection.files_of_recipes
+
+    def was_chosen(self, file: Path) -> bool:
+        """Whether whoever chose the plugins named this file, an absolute path without links."""
+        return any(file == chosen.resolve() for chosen in self._selection.files)
+
     def add_file(self, word: str, file: Path) -> Plugin:
         """Add a local file as a plugin; its name is the file's, without folders.
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+MAX_PROBLEMS = 100
+"""How many are shown at once: a recipe of a stranger may have a hundred thousand."""
+
 _TYPES = {
     "bool_type": "true or false",
     "int_type": "an integer",
@@ -50,6 +53,8 @@ def problems_of(
 ) -> list[Problem]:
     """Turn pydantic's errors into problems, one a place, with the branches of a union put together.
 
+    Of a recipe that is wrong in very many places only the first `MAX_PROBLEMS` errors are looked at.
+
     Args:
         error: what pydantic raised.
         value: the data that was validated.
@@ -60,7 +65,7 @@ def problems_of(
         hint: what helps whoever left something out.
     """
     grouped: dict[str, list[ErrorDetails]] = {}
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False)[:MAX_PROBLEMS]:
         grouped.setdefault(join_path(path, _real_location(item, value)), []).append(item)
     problems = []
     for where, items in grouped.items():

@@ -14,6 +14,9 @@ from imgfw.contract.errors import UsageError
 
 VARIABLE = "IMGFW_PLUGINS"
 
+NO_FILES = "no:./"
+"""The word that forbids the plugin files that recipes name."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -23,11 +26,13 @@ class Selection:
         only: names of installed plugins to use besides the built-ins; None means all.
         without: names of plugins to leave out.
         files: local files to load as plugins.
+        files_of_recipes: whether plugin files may be loaded because a recipe names them.
     """
 
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
     files: tuple[Path, ...] = ()
+    files_of_recipes: bool = True
 
     def admits(self, name: str) -> bool:
         """Whether an installed plugin may be imported."""
@@ -37,14 +42,16 @@ class Selection:
 
 
 def parse_words(words: Sequence[str]) -> Selection:
-    """Read the words of the grammar: `imgfw-plugin-x`, `no:imgfw-plugin-x`, `./my_model.py`.
+    """Read the words of the grammar: `imgfw-plugin-x`, `no:imgfw-plugin-x`, `./my_model.py`, `no:./`.
 
     Raises:
         UsageError: the built-ins are excluded, or a file does not exist.
     """
-    only, without, files = set(), set(), []
+    only, without, files, files_of_recipes = set(), set(), [], True
     for word in words:
-        if word.startswith("no:"):
+        if word == NO_FILES:
+            files_of_recipes = False
+        elif word.startswith("no:"):
             name = normalize(word[3:])
             if name == BUILTIN:
                 raise UsageError("The built-in plugin imgfw cannot be left out.")
@@ -58,7 +65,7 @@ def parse_words(words: Sequence[str]) -> Selection:
             files.append(file)
         else:
             only.add(normalize(word))
-    return Selection(frozenset(only) if only else None, frozenset(without), tuple(files))
+    return Selection(frozenset(only) if only else None, frozenset(without), tuple(files), files_of_recipes)
 
 
 def is_file_word(word: str) -> bool:
@@ -69,7 +76,8 @@ def is_file_word(word: str) -> bool:
 def from_environment(words: Sequence[str] = ()) -> Selection:
     """The selection of the command line's words, or of IMGFW_PLUGINS where there are none.
 
-    IMGFW_PLUGINS holds words separated by spaces or commas; set and empty, it leaves the built-ins only.
+    IMGFW_PLUGINS holds words separated by spaces or commas; set and empty, it leaves the built-ins only, and
+    no plugin files of recipes.
     """
     if words:
         return parse_words(words)
@@ -77,7 +85,7 @@ def from_environment(words: Sequence[str] = ()) -> Selection:
     if value is None:
         return Selection()
     listed = [word for word in re.split(r"[\s,]+", value) if word]
-    return parse_words(listed) if listed else Selection(only=frozenset())
+    return parse_words(listed) if listed else Selection(only=frozenset(), files_of_recipes=False)
 
 
 def check_words(selection: Selection, declarations: Sequence[Declaration]) -> None:

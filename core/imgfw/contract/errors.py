@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from imgfw.contract.terminal import printable
+
 
 class ImgfwError(Exception):
     """A failure that its reader can mend.
+
+    What would steer a terminal in its sentences is escaped, since they quote recipes and files' names.
 
     Args:
         message: what is wrong and where, as a sentence.
@@ -17,9 +21,9 @@ class ImgfwError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message if not hint else f"{message} {hint}")
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(f"{self.message} {self.hint}" if hint else self.message)
 
 
 class UsageError(ImgfwError):
@@ -47,7 +51,7 @@ class Problem:
     def __str__(self) -> str:
         owner = f" ({self.provider})" if self.provider else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{self.path or 'recipe'}{owner}: {self.message}{hint}"
+        return printable(f"{self.path or 'recipe'}{owner}: {self.message}{hint}")
 
 
 class RecipeError(ImgfwError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imgfw.contract.errors import ImgfwError, PluginError, Problem, RecipeError
-from imgfw.recipe.resolving import Node, map_nodes
+from imgfw.recipe.nodes import Node, map_nodes
 
 
 def build(node: Node, offered: Mapping[str, Any]) -> Any:

@@ -12,7 +12,8 @@ from imgfw.contract.about import Mode, Size
 from imgfw.contract.constraints import MonitorName
 from imgfw.contract.dataset import DatasetDescription
 from imgfw.contract.errors import Problem, RecipeError
-from imgfw.recipe.resolving import Node, ResolvedRecipe, map_nodes, try_to_resolve
+from imgfw.recipe.nodes import Node, map_nodes
+from imgfw.recipe.resolving import ResolvedRecipe, try_to_resolve
 from imgfw.recipe.schema import SchedulerCore
 
 if TYPE_CHECKING:

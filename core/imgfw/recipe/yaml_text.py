@@ -9,12 +9,13 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """No aliases (a short text could stand for gigabytes), no key twice, keys that are words."""
+    """No aliases (a short text could stand for gigabytes), no tags, no key twice, keys that are words."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        refused = "aliases (*name)" if isinstance(event, yaml.AliasEvent) else event.tag and "tags (!name)"
+        if refused:
+            raise yaml.composer.ComposerError(None, None, f"{refused} are not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -49,6 +50,6 @@ def parse_yaml(text: str) -> Any:
     """Read one YAML document.
 
     Raises:
-        yaml.YAMLError: it is malformed, uses aliases, or has a key twice.
+        yaml.YAMLError: it is malformed, uses aliases or tags, or has a key twice.
     """
     return yaml.load(text, Loader=_Loader)

@@ -18,7 +18,7 @@ from imgfw.testing.tasks_tried import tasks_of
 
 if TYPE_CHECKING:
     from imgfw.contract.dataset import DatasetInfo
-    from imgfw.recipe.resolving import Node
+    from imgfw.recipe.nodes import Node
 
 SettingsOf = Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]
 """Settings to build a provider with, or a function that prepares a folder for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,23 @@ def test_a_file_with_a_byte_order_mark_is_read(write) -> None:
         ('{"lr": -Infinity}', "recipe: -Infinity is not a number that a recipe may hold."),
         ("[1, 2]", "recipe: a recipe is an object with keys, as {…}."),
         ('{"a":' * 41 + "1" + "}" * 41, "recipe: is nested deeper than 40 levels."),
-        ("[" * 100_000, "recipe: cannot be read: maximum recursion depth exceeded"),
-        (" " * 1_000_001, "recipe: is 1,000,001 bytes, more than 1,000,000."),
+        ("[" * 100_000, "recipe: is nested deeper than 40 levels."),
+        (" " * 1_000_001, "recipe: is larger than 1,000,000 bytes."),
+        ('{"a": [1, 1e999]}', "a[1]: inf is not a number that a recipe may hold."),
+        ('{"a": 9223372036854775808}', "a: 9223372036854775808 is an integer of more than 64 bits."),
+        ('{"a": -%s}' % ("9" * 5000), "recipe: holds a number of too many digits."),
+        ('{"a": [%s1]}' % ("1," * 100_000), "recipe: holds more than 100,000 values."),
+        ('{"a": "b\\u0000"}', 'a: "b\\u0000" holds the character U+0000, which is no text.'),
+        ('{"a\\u001b": 1}', 'recipe: the key "a\\u001b" holds the character U+001B, which is no text.'),
+        ('{"a": "\\ud800"}', 'a: "\\ud800" holds the character U+D800, which is no text.'),
+        (
+            '{"a": "%s"}' % ("b" * 5000),
+            'a: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb… has 5,000 characters, more than 4,',
+        ),
+        (
+            '{"%s": 1}' % ("k" * 201),
+            'recipe: the key "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk… has 201 characters, more th',
+        ),
     ],
 )
 def test_malformed_json_is_refused_with_its_place(write, text: str, expected: str) -> None:
@@ -95,7 +111,10 @@ def test_malformed_json_is_refused_with_its_place(write, text: str, expected: st
         ("a: 1\na: 2", 'line 2, column 1: is not YAML: the key "a" stands twice.'),
         ("a: &x [1]\nb: *x", "line 2, column 4: is not YAML: aliases (*name) are not allowed."),
         ("? [1]\n: 2", "line 1, column 3: is not YAML: a key must be a word."),
-        ("a: !!python/name:os.system x", "line 1, column 4: is not YAML: could not determine a constructor"),
+        ("a: !!python/name:os.system x", "line 1, column 4: is not YAML: tags (!name) are not allowed."),
+        ("a: !!binary AAAA", "line 1, column 4: is not YAML: tags (!name) are not allowed."),
+        ("[" * 10_000, "recipe: is nested deeper than 40 levels."),
+        ("a: " + "9" * 5000, "recipe: holds a number of too many digits."),
         ("a: \x07", "recipe: is not YAML: unacceptable character #x0007"),
     ],
 )
@@ -113,11 +132,42 @@ def test_words_of_yaml_that_json_does_not_have_are_strings(write) -> None:
     [
         ("a = ", "recipe: is not TOML: Invalid value (at end of document)."),
         ("a = 1\na = 2", "recipe: is not TOML: Cannot overwrite a value (at end of document)."),
+        ("a = " + "[" * 10_000, "recipe: is nested deeper than 40 levels."),
+        ("a" + ".a" * 100_000 + " = 1", "recipe: is nested deeper than 40 levels."),
+        ("[" + '"a" . ' * 100_000 + "a]", "recipe: is nested deeper than 40 levels."),
+        ("a = 0x" + "f" * 10_000, "recipe: holds a number of too many digits."),
         ("a = nan", "recipe: NaN is not a number that a recipe may hold."),
     ],
 )
 def test_malformed_toml_is_refused_with_its_place(write, text: str, expected: str) -> None:
     assert problem(write, text, "a.toml") == expected
+
+
+def test_a_key_that_stands_twice_is_found_among_very_many(write) -> None:
+    many = ", ".join(f'"{number}": 0' for number in range(60_000))
+    assert 'the key "59999" stands twice' in problem(write, "{" + many + ', "59999": 1}')
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "recipe.json"
+    os.mkfifo(pipe)
+    for file in (pipe, Path("/dev/zero")):
+        with pytest.raises(UsageError, match="it is no regular file"):
+            read_recipe(file)
+
+
+@pytest.mark.parametrize("name", ["a\0b.json", "a" * 5000])
+def test_a_name_that_no_file_can_have_is_an_error_of_usage(name: str) -> None:
+    with pytest.raises(UsageError, match="Cannot read the recipe"):
+        read_recipe(name)
+
+
+def test_a_dict_deeper_than_python_goes_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(RecipeError, match="nested deeper than 40"):
+        read_recipe(deep)
 
 
 def test_a_file_that_is_no_text_is_refused(write) -> None:
@@ -189,6 +239,8 @@ def test_set_remembers_what_it_changed_in_one_way_of_writing() -> None:
         ("transforms.train[2]=x", "--set transforms.train[2]=x: '2' is no position in a list of 2."),
         ("transforms.train.size=3", "--set transforms.train.size=3: 'size' is no position in a list of 2."),
         ("optimizer.lr.x=1", "--set optimizer.lr.x=1: 'lr' holds 0.001, which has no settings."),
+        ("transforms.train[²]=x", "--set transforms.train[²]=x: '²' is no position in a list of 2."),
+        ("seed=" + "9" * 5000, f"--set seed={'9' * 5000}: holds a number of too many digits."),
         ("optimizer.lr=NaN", "--set optimizer.lr=NaN: NaN is not a number that a recipe may hold."),
         (
             'model={"type": "a", "type": "b"}',
