@@ -27,6 +27,8 @@ class Faulty(nn.Module):
         bad = self.training and self.batches in self.at
         if bad and self.fault == "activations":
             images = images * float("inf")
+        if bad and self.fault == "kernel":
+            raise RuntimeError("broken kernel")
         outputs = self.head(self.features(images))
         if bad and self.fault == "gradient":
             outputs = outputs + (outputs.sum() * 0).sqrt()
@@ -38,7 +40,7 @@ class Faulty(nn.Module):
 def faulty(
     info,
     *,
-    fault: Literal["activations", "gradient"] = "gradient",
+    fault: Literal["activations", "gradient", "kernel"] = "gradient",
     at: list[int] = [],  # noqa: B006 (settings are never changed)
     norm: bool = True,
     dropout: float = 0.2,
@@ -48,8 +50,8 @@ def faulty(
 
     Args:
         info: what is known of the data.
-        fault: what is not finite.
-        at: the training batches in which it is so.
+        fault: what is not finite, or fails.
+        at: the training batches in which it does.
         norm: whether it has a batch norm.
         dropout: probability.
         fits: samples that fit into memory, in training and in evaluation.

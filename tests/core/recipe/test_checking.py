@@ -41,6 +41,11 @@ def test_parts_that_fit_pass(problems, changes: dict) -> None:
             "so it cannot be accumulated. Set it to 1.",
         ),
         (
+            {"loss": "batch_dice", "train": {"on_out_of_memory": "split"}},
+            "train.on_out_of_memory (imgfw/batch_dice): batch_dice depends on the whole batch at once, "
+            'so it cannot be split. Set it to "error".',
+        ),
+        (
             {"loss": {"type": "weighted_sum", "terms": ["batch_dice"]}, "train": {"accumulate": 2}},
             "train.accumulate (imgfw/batch_dice): batch_dice depends on the whole batch at once, "
             "so it cannot be accumulated. Set it to 1.",
