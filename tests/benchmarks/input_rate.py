@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from imgfw.catalog.catalog import Catalog
+from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.data import build_data
-from imgfw.engine.loading import BatchLoader, Feeder, Fetcher
+from imgfw.engine.loading import Feeder, Fetcher
+from imgfw.engine.workers import BatchLoader
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN
@@ -42,7 +45,7 @@ def imgfw_input(samples: int) -> Variant:
     """imgfw's own input: what fetches the batches, and what the transforms do to them."""
     recipe = {**RECIPE, "data": {"type": "resident", "samples": samples, "channels": 3, "side": SIDE}}
     resolved = check(read_recipe(recipe), Catalog()).recipe
-    data = build_data(resolved, note_bad=lambda sample: None)
+    data = build_data(resolved, Quarantine(Path("quarantine.csv"), print, writes=False))
     loader = BatchLoader(Fetcher(data.views.train, data.train_pipeline, data.task, False), num_workers=0)
     feeder = Feeder(data.train_pipeline, torch.device("cpu"), torch.contiguous_format)
     plan = BatchPlan(samples, BATCH_SIZE)

@@ -21,19 +21,14 @@ from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.data import Data
 from imgfw.engine.generators import seed_all
-from imgfw.engine.loading import (
-    BatchLoader,
-    Feeder,
-    Fetcher,
-    Job,
-    choose_num_workers,
-)
+from imgfw.engine.loading import Feeder, Fetcher, choose_num_workers
 from imgfw.engine.parameters import freeze, parameter_groups
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_precision
 from imgfw.engine.recomputation import recompute_blocks
 from imgfw.engine.schedule import Schedule
 from imgfw.engine.splits import SplitView
+from imgfw.engine.workers import BatchLoader, Job
 from imgfw.recipe.checking import monitors, reported_metrics, with_inner
 from imgfw.recipe.resolving import Node, ResolvedRecipe
 from imgfw.recipe.schema import ModelCore, OptimizerCore, SchedulerCore
@@ -150,6 +145,11 @@ class Parts:
         mine = list(range(distributed.rank(), len(view), world))
         largest_share = -(-len(view) // world)
         return [(0, mine[start : start + size]) for start in range(0, largest_share, size)]
+
+    @property
+    def loaders(self) -> list[BatchLoader]:
+        """All loaders, whose workers end with the run."""
+        return [self.train_loader, *self.eval_loaders.values()]
 
     def view(self, split: str) -> SplitView:
         """A split by its name."""

@@ -11,10 +11,13 @@ import torch
 from imgfw.contract.dataset import ChannelStatistics, DatasetInfo, Splits
 from imgfw.contract.errors import DataError, PluginError, Problem, RecipeError
 from imgfw.contract.task import Task
+from imgfw.engine.bad_data import BadDataPolicy, Quarantine
 from imgfw.engine.components import build
-from imgfw.engine.loading import BadDataPolicy, Feeder, Fetcher
+from imgfw.engine.console import Console
+from imgfw.engine.loading import Feeder, Fetcher
 from imgfw.engine.pipeline import Pipeline
-from imgfw.engine.splits import BadSample, SplitView, Views, cut_splits, find_bad_targets, measure_statistics
+from imgfw.engine.splits import BadSample, Views, cut_splits, measure_statistics
+from imgfw.engine.target_check import without_bad_targets
 from imgfw.recipe.resolving import ResolvedRecipe
 
 
@@ -62,14 +65,18 @@ class Statistics:
 
 
 def build_data(
-    resolved: ResolvedRecipe, note_bad: Callable[[BadSample], None], known: ChannelStatistics | None = None
+    resolved: ResolvedRecipe,
+    quarantine: Quarantine,
+    known: ChannelStatistics | None = None,
+    console: Console | None = None,
 ) -> Data:
-    """Read the dataset, cut its splits, and check what can be checked at once.
+    """Read the dataset, cut its splits, and check what can be checked before the first step.
 
     Args:
         resolved: the recipe.
-        note_bad: called with each sample that is left out.
+        quarantine: the list of the samples that are left out.
         known: statistics that an earlier run measured.
+        console: shows how the check of all targets goes; None: those in files are checked when they are read.
 
     Raises:
         DataError: the data is missing or wrong.
@@ -80,8 +87,10 @@ def build_data(
         raise PluginError(f"data: {resolved.data.provider.qualified} returned no imgfw.Splits.")
     views = cut_splits(splits, recipe.split, recipe.seed)
     task: Task = build(resolved.task, {"info": views.info})
-    policy = BadDataPolicy(recipe.bad_data == "skip", note_bad)
-    views = _without_bad_targets(views, task, policy)
+    sizes = {view.name: len(view) for view in (views.train, views.val, views.test) if view is not None}
+    policy = BadDataPolicy(recipe.bad_data == "skip", recipe.max_bad_fraction, sizes, quarantine)
+    workers = None if recipe.loader.num_workers == "auto" else recipe.loader.num_workers
+    views = without_bad_targets(views, task, policy, console, workers)
     statistics = Statistics(lambda: measure_statistics(views.train, views.info.channels), known)
     offered = {"info": views.info, "statistics": statistics}
     train, evaluation = (
@@ -94,21 +103,6 @@ def build_data(
     info = dataclasses.replace(views.info, image_size=size)
     _check_size(resolved, size)
     return Data(views, info, task, train, evaluation, statistics, policy)
-
-
-def _without_bad_targets(views: Views, task: Task, policy: BadDataPolicy) -> Views:
-    """Check the targets of data in memory, all at once; other data is checked when it is read."""
-
-    def checked(view: SplitView | None) -> SplitView | None:
-        if view is None or not view.in_batches:
-            return view
-        bad = find_bad_targets(view, task)
-        policy.handle(bad)
-        return view.without([sample.index for sample in bad]) if bad else view
-
-    train = checked(views.train)
-    assert train is not None
-    return Views(train, checked(views.val), checked(views.test), views.info)
 
 
 def _probe(fetcher: Fetcher, pipeline: Pipeline, views: Views) -> tuple[int, int] | None:

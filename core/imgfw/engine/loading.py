@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 
-from imgfw.contract.errors import DataError, ImgfwError, UsageError
-from imgfw.engine.interruption import ignore_signals_in_worker
+from imgfw.contract.errors import UsageError
 from imgfw.engine.pipeline import Pipeline, as_mask
 from imgfw.engine.splits import BadSample, SplitView
+from imgfw.engine.workers import Job, reading
 
 if TYPE_CHECKING:
     from imgfw.contract.task import Task
-
-Job = tuple[int, list[int]]
-"""What a worker is asked for: the epoch, and the indices of a micro-batch's samples."""
 
 
 @dataclass
@@ -96,15 +92,21 @@ class Fetcher:
         if not partners.bad:
             return partners
         batch.bad.extend(partners.bad)
-        bad = {item.index for item in partners.bad}
-        usable = [own if other in bad else other for other, own in zip(chosen, batch.indices, strict=True)]
+        good = set(partners.indices)
+        usable = [other if other in good else own for other, own in zip(chosen, batch.indices, strict=True)]
         return self._fetch(epoch, usable)
+
+    def describe(self, job: Job) -> str:
+        """Name the samples of a job to their owner."""
+        epoch, indices = job
+        when = f", epoch {epoch + 1}" if self._view.name == "train" else ""
+        return f"{self._view.names(indices)} ({self._view.name} split{when})"
 
     def _fetch(self, epoch: int, indices: list[int]) -> RawBatch:
         if self._whole:
             images, targets = self._view.batch(indices)
             return RawBatch(epoch, indices, images, targets)
-        fetched = [(index, self._view.sample(index)) for index in indices]
+        fetched = [(index, self._view.sample(index)) for index in reading(indices)]
         bad = [item for _, item in fetched if isinstance(item, BadSample)]
         good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
         kept, checked = self._check([index for index, _ in good], [item for _, item in good])
@@ -120,13 +122,21 @@ class Fetcher:
         """The positions of the samples whose targets can be right, and the others."""
         kept, bad = [], []
         for position, (index, (_, target)) in enumerate(zip(indices, samples, strict=True)):
-            problems = self._task.check(self._task.collate([target]))
-            if problems:
-                source = self._view.source_of(index)
-                bad.append(BadSample(self._view.name, index, source, problems[0][1]))
+            problem = problem_of(target, self._task)
+            if problem:
+                bad.append(self._view.bad_sample(index, problem))
             else:
                 kept.append(position)
         return kept, bad
+
+
+def problem_of(target: Any, task: Task) -> str:
+    """Say why a target cannot be right; empty where nothing is wrong with it."""
+    try:
+        problems = task.check(task.collate([target]))
+    except Exception as error:  # a target of another kind breaks a task at any place
+        return f"its target is none of the task's ({type(error).__name__}: {error})"
+    return problems[0][1] if problems else ""
 
 
 def collate_images(images: list[Any], accepts_lists: bool) -> Any:
@@ -146,125 +156,6 @@ def collate_images(images: list[Any], accepts_lists: bool) -> Any:
         f"Images of different sizes ({named}) cannot stand in one batch.",
         'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
     )
-
-
-class _Jobs:
-    """The jobs of an epoch, as the sampler of a loader whose workers outlive the epoch."""
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-
-    def __iter__(self) -> Iterator[Job]:
-        return iter(self.jobs)
-
-    def __len__(self) -> int:
-        return len(self.jobs)
-
-
-class BatchLoader:
-    """Runs jobs in order, in worker processes or in line.
-
-    Args:
-        fetcher: does the work.
-        num_workers: processes; 0 means in line.
-        prefetch: batches that each worker prepares ahead.
-        pin_memory: put batches where a GPU copies from fastest.
-    """
-
-    def __init__(
-        self, fetcher: Fetcher, num_workers: int, prefetch: int = 2, pin_memory: bool = False
-    ) -> None:
-        self._fetcher = fetcher
-        self._sampler = _Jobs()
-        self._loader: DataLoader[Any] | None = None
-        if num_workers:
-            self._loader = DataLoader(
-                cast(Any, _InWorker(fetcher)),  # indexed by jobs, not by numbers
-                batch_size=None,
-                sampler=cast(Any, self._sampler),
-                num_workers=num_workers,
-                collate_fn=_as_it_is,
-                persistent_workers=True,
-                prefetch_factor=prefetch,
-                pin_memory=pin_memory,
-                worker_init_fn=ignore_signals_in_worker,
-                generator=torch.Generator(),  # its own: the global one belongs to the model
-            )
-
-    def run(self, jobs: list[Job]) -> Iterator[RawBatch]:
-        """Fetch what the jobs ask for.
-
-        Raises:
-            ImgfwError: what the fetcher raised.
-            DataError: a worker died.
-        """
-        if self._loader is None:
-            yield from (self._fetcher[job] for job in jobs)
-            return
-        self._sampler.jobs = jobs
-        try:
-            for batch in self._loader:
-                if isinstance(batch, ImgfwError):
-                    try:
-                        raise batch
-                    finally:
-                        del batch  # a cycle of error and frame would keep the workers alive
-                yield batch
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise DataError(
-                f"A data worker died: {' '.join(str(error).split())}",
-                "If memory ran out, lower loader.num_workers or loader.batch_size.",
-            ) from error
-
-
-class _InWorker:
-    """Fetches in a worker; hands over a failure that the user can mend, since torch would raise its traceback
-    instead."""
-
-    def __init__(self, fetcher: Fetcher) -> None:
-        self._fetcher = fetcher
-
-    def __getitem__(self, job: Job) -> RawBatch | ImgfwError:
-        try:
-            return self._fetcher[job]
-        except ImgfwError as error:
-            return error
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-class BadDataPolicy:
-    """What is done with samples that cannot be used.
-
-    Args:
-        skip: leave them out and note them, instead of stopping.
-        note: called with each, once.
-    """
-
-    def __init__(self, skip: bool, note: Callable[[BadSample], None]) -> None:
-        self._skip = skip
-        self._note = note
-        self._seen: set[tuple[str, int]] = set()
-
-    def handle(self, bad: Sequence[BadSample]) -> None:
-        """Act on some samples.
-
-        Raises:
-            DataError: naming the first, unless they are to be skipped.
-        """
-        for sample in bad:
-            if not self._skip:
-                raise DataError(
-                    f"{sample.source}: {sample.reason} ({sample.split} split).",
-                    'Mend it, or set "bad_data": "skip" in the recipe to leave such samples out.',
-                )
-            if (sample.split, sample.index) not in self._seen:
-                self._seen.add((sample.split, sample.index))
-                self._note(sample)
 
 
 class Feeder:

@@ -14,7 +14,6 @@ from typing import Any
 
 from imgfw.contract.errors import UsageError
 from imgfw.engine.files import write_atomically, write_json
-from imgfw.engine.splits import BadSample
 
 FORMAT = 1
 
@@ -72,6 +71,11 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     @property
+    def quarantine(self) -> Path:
+        """The list of the samples that were left out."""
+        return self.path / "quarantine.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """Where the checkpoints are."""
         return self.path / "checkpoints"
@@ -103,27 +107,6 @@ class RunFolder:
             line = json.dumps(entry, allow_nan=False, default=str)
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-
-    def quarantine(self, sample: BadSample) -> None:
-        """Add a sample to quarantine.csv, the list of samples that were left out."""
-        if not self._writes:
-            return
-        path = self.path / "quarantine.csv"
-        row = [sample.split, str(sample.index), _as_utf8(sample.source), _as_utf8(sample.reason)]
-        with path.open("a+", encoding="utf-8", newline="") as file:
-            file.seek(0)
-            known = list(csv.reader(file))
-            if row in known:
-                return  # noted before the run was resumed
-            writer = csv.writer(file, lineterminator="\n")
-            if not known:
-                writer.writerow(["split", "index", "source", "reason"])
-            writer.writerow(row)
-
-
-def _as_utf8(text: str) -> str:
-    """A text with an escape for each byte of a file's name that is no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _json_ready(data: Any) -> Any:

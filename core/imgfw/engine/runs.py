@@ -11,6 +11,7 @@ from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback
 from imgfw.contract.errors import UsageError
 from imgfw.engine import checkpoint, distributed
+from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console, make_console
 from imgfw.engine.data import build_data
@@ -21,6 +22,7 @@ from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.run_folder import RunFolder
 from imgfw.engine.session import RunResult, Session
+from imgfw.engine.workers import serving
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 
@@ -132,11 +134,13 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         opened = RunFolder.open(folder, writes=False)
         resolved = recipe_of(opened, catalog)
         best = checkpoint.load(best_folder(opened))
-        data = build_data(resolved, opened.quarantine, statistics_of(best.state))
+        quarantine = Quarantine(opened.quarantine, lambda sentence: None, writes=False)
+        data = build_data(resolved, quarantine, statistics_of(best.state))
         if getattr(data.views, split) is None:
             raise UsageError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
         parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
-        return evaluate_split(parts, split, Console(quiet=True))
+        with serving(parts.loaders):
+            return evaluate_split(parts, split, Console(quiet=True))
 
 
 @contextmanager

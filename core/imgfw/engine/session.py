@@ -12,6 +12,7 @@ from typing import Any
 from imgfw.contract.callback import Callback, Run
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
 from imgfw.engine import checkpoint, distributed
+from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.building import Parts, build_parts, try_model
 from imgfw.engine.changes import Difference
 from imgfw.engine.clock import Clock
@@ -26,11 +27,11 @@ from imgfw.engine.past_run import best_folder, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
-from imgfw.engine.resuming import restore
+from imgfw.engine.resuming import refuse_other_data, restore
 from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.splits import BadSample
 from imgfw.engine.summary import end_lines, start_lines, summarize
 from imgfw.engine.training import InterruptedTrainingError, Trainer, train
+from imgfw.engine.workers import serving
 from imgfw.recipe.checking import aim_of
 from imgfw.recipe.resolving import ResolvedRecipe
 
@@ -113,8 +114,8 @@ class Session:
             self._console.line(f"warning: {sentence}")
 
     def _fail(self, reason: str) -> None:
-        """Note a failure; a run that failed before its first step leaves no folder behind."""
-        if self._begun or self._found is not None:
+        """Note a failure; a run that failed before its first step leaves no folder, unless a list is in it."""
+        if self._begun or self._found is not None or self._folder.quarantine.exists():
             self._summarize("failed", reason)
         else:
             self._folder.remove()
@@ -127,11 +128,12 @@ class Session:
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
         )
         try:
-            if self._progress.finished:
-                run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
-            else:
-                train(trainer)
-            test = self._test(parts, interruption)
+            with serving(parts.loaders):
+                if self._progress.finished:
+                    run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
+                else:
+                    train(trainer)
+                test = self._test(parts, interruption)
         except (InterruptedTrainingError, StoppedEvaluationError):
             name = signal.Signals(interruption.signal_number).name
             self._summarize("interrupted", f"{name} after step {self._progress.step}")
@@ -151,7 +153,10 @@ class Session:
         resolved, found = self._resolved, self._found
         known = statistics_of(found.state) if found is not None else None
         with distributed.main_first():  # only one process downloads
-            data = build_data(resolved, self._note_bad, known)
+            quarantine = Quarantine(self._folder.quarantine, self._console.line)
+            data = build_data(resolved, quarantine, known, self._console)
+        if found is not None:
+            refuse_other_data(data.info, found.state)
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)
         if found is not None:
@@ -188,10 +193,6 @@ class Session:
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._console.line(line)
-
-    def _note_bad(self, sample: BadSample) -> None:
-        self._folder.quarantine(sample)
-        self._console.line(f"left out: {sample.source}: {sample.reason}")
 
     def _test(self, parts: Parts, interruption: Interruption) -> dict[str, float]:
         """Evaluate the best model on the test split.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from imgfw.contract.dataset import ChannelStatistics, DatasetInfo, MapDataset, Splits
-from imgfw.contract.errors import BadSampleError, DataError
+from imgfw.contract.errors import BadSampleError, DataError, PluginError
 from imgfw.contract.random import mix
 
 if TYPE_CHECKING:
-    from imgfw.contract.task import Task
     from imgfw.recipe.schema import SplitSection
 
 _CHUNK = 1024
@@ -28,7 +27,7 @@ class BadSample:
 
     Attributes:
         split: `train`, `val` or `test`.
-        index: its index in the split.
+        index: its index in the data that the split was cut from.
         source: the file, or what else names it.
         reason: what is wrong with it.
     """
@@ -66,23 +65,48 @@ class SplitView:
         return hasattr(self.dataset, "__getitems__")
 
     def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
-        """Fetch several samples at once, from a dataset that can: `(images, targets)`."""
+        """Fetch several samples at once, from a dataset that can: `(images, targets)`.
+
+        Raises:
+            PluginError: the dataset fails.
+        """
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # 4 times as fast as torch from a list
         chosen = self.indices.index_select(0, rows)
-        images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
+        try:
+            images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
+        except Exception as error:  # a dataset is a plugin's code and may raise anything
+            raise PluginError(
+                f"The dataset fails on samples {chosen.tolist()[:10]} of the {self.cut_from} data: "
+                f"{type(error).__name__}: {error}.",
+                "IMGFW_DEBUG=1 shows where.",
+            ) from error
         return images, targets
 
+    @property
+    def tells_targets(self) -> bool:
+        """Whether the dataset returns a target without reading the image."""
+        return hasattr(self.dataset, "target")
+
     def sample(self, index: int) -> tuple[Any, Any] | BadSample:
-        """Fetch one sample; whatever fails in the dataset is returned with the sample's name."""
-        own = int(self.indices[index])
+        """Fetch one sample, `(image, target)`; whatever fails in the dataset is returned with its name."""
+        return self._attempt(lambda own: _pair(*self.dataset[own]), index)
+
+    def target(self, index: int) -> Any | BadSample:
+        """Fetch one target without its image, from a dataset that can; failures as of `sample`."""
+        return self._attempt(self.dataset.target, index)  # type: ignore[attr-defined]
+
+    def _attempt(self, read: Callable[[int], Any], index: int) -> Any | BadSample:
         try:
-            image, target = self.dataset[own]
-            return image, target
+            return read(int(self.indices[index]))
         except BadSampleError as error:
-            return BadSample(self.name, index, error.source, error.reason)
-        except Exception as error:  # a dataset is a plugin's code and may raise anything
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            return BadSample(self.name, index, self.source_of(index), reason)
+            return dataclasses.replace(self.bad_sample(index, error.reason), source=error.source)
+        except (Exception, SystemExit) as error:  # a dataset is a plugin's code and may raise anything
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+            return self.bad_sample(index, reason)
+
+    def bad_sample(self, index: int, reason: str) -> BadSample:
+        """Say what is wrong with a sample."""
+        return BadSample(self.name, int(self.indices[index]), self.source_of(index), reason)
 
     def source_of(self, index: int) -> str:
         """What names a sample to its owner: a file where the dataset tells it, else its index."""
@@ -90,17 +114,25 @@ class SplitView:
         own = int(self.indices[index])
         return str(name_of(own)) if name_of is not None else f"sample {own} of the {self.cut_from} data"
 
+    def names(self, indices: Sequence[int]) -> str:
+        """Name samples; of many the first ten, and the number of the others."""
+        more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
+        return ", ".join(self.source_of(index) for index in indices[:10]) + more
+
     def labels(self) -> Tensor | None:
         """The class index of each sample, int64 `[N]`, where the dataset tells."""
         labels = getattr(self.dataset, "labels", None)
         values = labels() if labels is not None else None
         return None if values is None else torch.as_tensor(values, dtype=torch.int64)[self.indices]
 
-    def without(self, bad: Sequence[int]) -> SplitView:
+    def without(self, bad: Sequence[BadSample]) -> SplitView:
         """The same split, some samples left out."""
-        keep = torch.ones(len(self), dtype=torch.bool)
-        keep[torch.as_tensor(bad)] = False
+        keep = ~torch.isin(self.indices, torch.tensor([sample.index for sample in bad]))
         return SplitView(self.name, self.dataset, self.indices[keep], self.cut_from)
+
+
+def _pair(image: Any, target: Any) -> tuple[Any, Any]:
+    return image, target
 
 
 @dataclass
@@ -171,18 +203,6 @@ def _interleave_classes(order: Tensor, labels: Tensor) -> Tensor:
         members = (shuffled == label).nonzero().flatten()
         rank[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     return order[rank.argsort(stable=True)]
-
-
-def find_bad_targets(view: SplitView, task: Task) -> list[BadSample]:
-    """Check every target of a split whose data is in memory."""
-    bad = []
-    for start in range(0, len(view), _CHUNK):
-        indices = list(range(start, min(start + _CHUNK, len(view))))
-        _, targets = view.batch(indices)
-        for position, reason in task.check(targets):
-            index = indices[position]
-            bad.append(BadSample(view.name, index, view.source_of(index), reason))
-    return bad
 
 
 def measure_statistics(view: SplitView, channels: int) -> ChannelStatistics:

@@ -9,16 +9,10 @@ import pytest
 import torch
 from imgfw import BadSampleError, DataError, DatasetInfo, ImgfwError, InMemory, MixedTargets, UsageError
 from imgfw.engine.batch_plan import BatchPlan
-from imgfw.engine.loading import (
-    BadDataPolicy,
-    BatchLoader,
-    Feeder,
-    Fetcher,
-    choose_num_workers,
-    map_tensors,
-)
+from imgfw.engine.loading import Feeder, Fetcher, choose_num_workers, map_tensors
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.splits import BadSample, SplitView
+from imgfw.engine.workers import BatchLoader, serving
 from imgfw_plugins.tasks.classification import Classification
 from imgfw_plugins.tasks.segmentation import Segmentation
 from imgfw_plugins.transforms import Mixup, RandomHorizontalFlip, RandomRotation, ToFloat
@@ -32,15 +26,13 @@ PIXELS = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch
 class Files:
     """Images read one by one; `broken` ones cannot be, `mislabeled` ones have a class that does not exist."""
 
-    def __init__(self, images=PIXELS, broken=(), mislabeled=(), fatal=()):
-        self.images, self.broken, self.mislabeled, self.fatal = images, broken, mislabeled, fatal
+    def __init__(self, images=PIXELS, broken=(), mislabeled=()):
+        self.images, self.broken, self.mislabeled = images, broken, mislabeled
 
     def __len__(self):
         return len(self.images)
 
     def __getitem__(self, index):
-        if index in self.fatal:
-            os._exit(1)
         if index in self.broken:
             raise BadSampleError(self.name_of(index), "is empty")
         return tv_tensors.Image(self.images[index]), 9 if index in self.mislabeled else index % 3
@@ -207,11 +199,10 @@ def test_different_sizes_are_an_error_that_says_what_to_do(num_workers):
 
 
 def message_of(loader, indices):
-    """The error that a batch ends in (pytest.raises would keep the loader and its workers alive)."""
-    try:
+    """The error that a batch ends in."""
+    with pytest.raises(ImgfwError) as raised, serving([loader]):
         list(loader.run([(0, indices)]))
-    except ImgfwError as error:
-        return f"{type(error).__name__}: {error}"
+    return f"{type(raised.value).__name__}: {raised.value}"
 
 
 def test_different_sizes_are_a_list_for_a_model_that_takes_lists():
@@ -233,7 +224,8 @@ def test_the_number_of_workers_makes_no_difference():
     for num_workers in (0, 1, 2):
         rotation = RandomRotation(INFO, degrees=20)
         loader = BatchLoader(fetcher_of(dataset, noise, rotation, Mixup()), num_workers)
-        loaded[num_workers] = [snapshot(loader.run(jobs)), snapshot(loader.run(jobs[3:5]))]
+        with serving([loader]):
+            loaded[num_workers] = [snapshot(loader.run(jobs)), snapshot(loader.run(jobs[3:5]))]
     assert loaded[1] == loaded[0]
     assert loaded[2] == loaded[0]
     assert [item[1] for item in loaded[0][0]][1] == [3, 4]
@@ -242,41 +234,19 @@ def test_the_number_of_workers_makes_no_difference():
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_jobs_that_were_left_unfinished_do_not_come_back(num_workers):
     loader = BatchLoader(fetcher_of(Files(), noise), num_workers)
-    unfinished = loader.run([(0, [index]) for index in range(20)])
-    assert next(unfinished).indices == [0]
-    assert [raw.indices for raw in loader.run([(1, [7]), (1, [8])])] == [[7], [8]]
+    with serving([loader]):
+        unfinished = loader.run([(0, [index]) for index in range(20)])
+        assert next(unfinished).indices == [0]
+        assert [raw.indices for raw in loader.run([(1, [7]), (1, [8])])] == [[7], [8]]
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_loading_leaves_the_global_generator_alone(num_workers):
     before = torch.get_rng_state()
     loader = BatchLoader(fetcher_of(Files(), noise), num_workers)
-    list(loader.run([(0, [1, 2])]))
+    with serving([loader]):
+        list(loader.run([(0, [1, 2])]))
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_a_worker_that_dies_is_an_error_that_says_what_to_do():
-    message = message_of(BatchLoader(fetcher_of(Files(fatal=(3,))), num_workers=1), [3])
-    assert message.startswith("DataError: A data worker died: ")
-    assert "lower loader.num_workers" in message
-
-
-BAD = [BadSample("train", 2, "2.png", "is empty"), BadSample("train", 4, "4.png", "is no image")]
-
-
-def test_a_bad_sample_is_an_error_that_names_it():
-    noted = []
-    with pytest.raises(DataError, match=r'2\.png: is empty \(train split\)\. .*"bad_data": "skip"'):
-        BadDataPolicy(False, noted.append).handle(BAD)
-    assert noted == []
-
-
-def test_bad_samples_that_are_skipped_are_noted_once():
-    noted = []
-    policy = BadDataPolicy(True, noted.append)
-    for bad in (BAD, BAD[1:], [], [BadSample("val", 2, "2.png", "is empty")]):
-        policy.handle(bad)
-    assert noted == [*BAD, BadSample("val", 2, "2.png", "is empty")]
 
 
 def test_a_batch_reaches_the_model_as_floats_in_its_memory_format():

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 
 import pytest
 from imgfw import UsageError
 from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.splits import BadSample
 
 
 @pytest.fixture
 def folder(tmp_path):
     return RunFolder.create(tmp_path, "run")
-
-
-def quarantined(folder):
-    with (folder.path / "quarantine.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))
 
 
 def test_no_run_overwrites_another(tmp_path):
@@ -74,34 +66,11 @@ def test_a_number_that_json_has_not_is_null(folder, value):
     assert folder.read_json("summary.json") == {"best": {"val/loss": None, "epoch": 1}, "test": [None]}
 
 
-BAD = BadSample("train", 7, "cats/a,1.png", 'is "empty"')
-
-
-def test_a_sample_that_was_left_out_is_listed(folder):
-    folder.quarantine(BAD)
-    assert quarantined(folder) == [
-        ["split", "index", "source", "reason"],
-        ["train", "7", "cats/a,1.png", 'is "empty"'],
-    ]
-
-
-@pytest.mark.parametrize(
-    "source", ["a.png", "a\nb.png", "a\r\nb.png", "a\u2028b\x1c.png", os.fsdecode(b"\xfc.png"), ' "a", b']
-)
-def test_a_sample_is_listed_once_however_often_the_run_is_resumed(folder, source):
-    for _ in range(2):
-        resumed = RunFolder(folder.path)
-        resumed.quarantine(BadSample("val", 3, source, "is empty"))
-        resumed.quarantine(BAD)
-    assert [row[:2] for row in quarantined(folder)] == [["split", "index"], ["val", "3"], ["train", "7"]]
-
-
 def test_only_the_process_that_writes_writes(tmp_path, folder):
     other = RunFolder(folder.path, writes=False)
     other.write_json("a.json", {})
     other.write_metrics([{"epoch": 1}])
     other.event("start")
-    other.quarantine(BAD)
     assert list(folder.path.iterdir()) == []
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from imgfw import BadSampleError, DataError, DatasetInfo, InMemory, Splits
-from imgfw.engine.splits import BadSample, SplitView, cut_splits, find_bad_targets, measure_statistics
+from imgfw.engine.splits import BadSample, SplitView, cut_splits, measure_statistics
 from imgfw.recipe.schema import SplitSection
-from imgfw_plugins.tasks.classification import Classification
 from torchvision import tv_tensors
 
 INFO = DatasetInfo(task="classification", classes=("a", "b", "c"))
@@ -142,12 +141,12 @@ def test_a_view_returns_the_samples_that_belong_to_it():
     assert [view.sample(index)[1] for index in range(3)] == [0, 2, 1]
     assert view.batch([2, 0])[1].tolist() == [1, 0]
     assert view.labels().tolist() == [0, 2, 1]
-    assert view.without([1]).labels().tolist() == [0, 1]
+    assert view.without([view.bad_sample(1, "")]).labels().tolist() == [0, 1]
 
 
 def test_a_sample_that_cannot_be_read_is_named_by_its_file():
     view = SplitView("val", Files([None] * 9, broken=(7,)), torch.tensor([3, 7]))
-    assert view.sample(1) == BadSample("val", 1, "7.png", "is empty")
+    assert view.sample(1) == BadSample("val", 7, "7.png", "is empty")
 
 
 def test_whatever_a_dataset_raises_is_told_in_one_line():
@@ -159,21 +158,8 @@ def test_a_sample_without_a_name_is_named_by_its_place_in_the_data_it_came_from(
     views = cut([0] * 10, val_fraction=0.2)
     own = int(views.val.indices[1])
     assert views.val.source_of(1) == f"sample {own} of the train data"
-    assert views.val.without([0]).source_of(0) == f"sample {own} of the train data"
+    assert views.val.without([views.val.bad_sample(0, "")]).source_of(0) == f"sample {own} of the train data"
     assert SplitView("test", in_memory([0])).source_of(0) == "sample 0 of the test data"
-
-
-def test_every_target_that_cannot_be_right_is_found():
-    labels = [0] * 2500
-    labels[3], labels[1024], labels[2400] = 5, -1, 3
-    view = SplitView("train", in_memory(labels)).without([0])
-    bad = find_bad_targets(view, Classification(INFO))
-    assert [(item.split, item.index, item.source) for item in bad] == [
-        ("train", 2, "sample 3 of the train data"),
-        ("train", 1023, "sample 1024 of the train data"),
-        ("train", 2399, "sample 2400 of the train data"),
-    ]
-    assert bad[0].reason == "label 5 is not one of the 3 classes (0..2)"
 
 
 def random_images(*sizes):
