@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import ImgfwError
 from imgfw.engine.run_folder import RunFolder
 from imgfw.recipe.checking import check
-from imgfw.recipe.reading import read_recipe
+from imgfw.recipe.reading import Source, read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
 
 
@@ -30,7 +31,12 @@ def best_folder(folder: RunFolder) -> Path:
 
 def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:
     """The resolved recipe of a run, checked against the plugins there are now."""
-    return check(read_recipe(folder.path / "recipe.resolved.json"), catalog or Catalog()).recipe
+    return check(source_of(folder), catalog or Catalog()).recipe
+
+
+def source_of(folder: RunFolder, overrides: Sequence[str] = ()) -> Source:
+    """The resolved recipe of a run as it stands in its folder, changed as `--set` says."""
+    return replace(read_recipe(folder.path / "recipe.resolved.json", overrides), any_plugin_file=True)
 
 
 def statistics_of(state: Mapping[str, Any]) -> ChannelStatistics | None:

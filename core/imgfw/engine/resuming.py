@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Plan
-from imgfw.contract.errors import UsageError
+from imgfw.contract.dataset import DatasetInfo
+from imgfw.contract.errors import DataError, UsageError
 from imgfw.engine.changes import Difference, Done, Effect, differences, judge
 from imgfw.engine.environment import describe_environment, environment_changes
 from imgfw.engine.generators import restore_generators
-from imgfw.engine.past_run import recipe_of
+from imgfw.engine.past_run import recipe_of, source_of
 from imgfw.engine.progress import Progress
 from imgfw.engine.run_folder import RunFolder
 from imgfw.recipe.checking import aim_of, check
@@ -49,12 +51,13 @@ def changed_recipe(
     own = recipe_of(folder, catalog)
     if recipe is None and not overrides:
         return own, []
-    source = read_recipe(folder.path / "recipe.resolved.json" if recipe is None else recipe, overrides)
+    source = source_of(folder, overrides) if recipe is None else read_recipe(recipe, overrides)
     old, new = own.to_json(), check(source, catalog).recipe.to_json()
     for section in SECTIONS:
         settled = {key: old[section][key] for key, value in new[section].items() if value == "auto"}
         new[section] |= settled
-    return check(read_recipe(new), catalog).recipe, differences(old, new)
+    settled_source = replace(read_recipe(new), of_a_run=True)
+    return check(settled_source, catalog).recipe, differences(old, new)
 
 
 def refuse(
@@ -126,6 +129,24 @@ def warnings_for(folder: RunFolder, resolved: ResolvedRecipe, changes: Sequence[
     if moved:
         warnings.append(f"rounding may differ from here on: {', '.join(moved)}.")
     return warnings
+
+
+def refuse_other_data(info: DatasetInfo, state: Mapping[str, Any]) -> None:
+    """See to it that the data is still what the model was made for.
+
+    Raises:
+        DataError: it has other classes, or images of other channels.
+    """
+    before = state["info"]
+    for what, old, new in (
+        ("classes", ", ".join(before["classes"]), ", ".join(info.classes)),
+        ("channels", before["channels"], info.channels),
+    ):
+        if old != new:
+            raise DataError(
+                f"The data has other {what} than the run was trained with: {new}, and not {old}.",
+                "Resume with the data of its start, or start a new run.",
+            )
 
 
 def built_from(resolved: ResolvedRecipe, plan: Plan) -> dict[str, Any]:
