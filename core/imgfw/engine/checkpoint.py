@@ -1,19 +1,11 @@
-"""Checkpoints: a folder each, written aside, hashed, and put in place whole.
+"""Checkpoints: written aside, hashed, put in place whole; verified when they are read.
 
-checkpoints/
-    3/                  after 3 epochs (`3-step-120`: and 120 steps of the fourth)
-        model.safetensors   the model's own keys
-        state.safetensors   every other tensor
-        state.json          everything else, as a typed tree
-        manifest.json       size and SHA-256 of the others, written last
-    last -> 3           best -> 2
+What is in their folders, and how these are looked after, is in `checkpoint_folder.py`.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -26,13 +18,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from imgfw.contract.errors import DataError, ImgfwError, PluginError
-from imgfw.engine.files import replace_link, sha256, sync_file, sync_folder, write_json
-from imgfw.engine.state import decode, encode
-
-FORMAT = 1
-_NAME = re.compile(r"[0-9]+(-step-[0-9]+)?")
-_FILES = ("model.safetensors", "state.safetensors", "state.json")
+from imgfw.contract.errors import DataError, DivergedError
+from imgfw.contract.weight_names import without_wrappers
+from imgfw.engine.checkpoint_folder import (
+    FILES,
+    FORMAT,
+    DamagedCheckpointError,
+    aside_of,
+    manifest_text,
+    ordered,
+    put_in_place,
+    verify,
+)
+from imgfw.engine.files import (
+    cannot_write,
+    error_number,
+    json_text,
+    refuse_full_disk,
+    sync_file,
+    write_atomically,
+)
+from imgfw.engine.migrations import migrate
+from imgfw.engine.snapshot import Copier, Snapshot
+from imgfw.engine.state import decode
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,6 @@ class Checkpoint:
     folder: Path
     model: dict[str, Tensor]
     state: dict[str, Any]
-
-
-class DamagedCheckpointError(DataError):
-    """A checkpoint's files are not what its manifest says."""
 
 
 def save(folder: Path, model_state: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -58,51 +62,43 @@ def save(folder: Path, model_state: Mapping[str, Tensor], state: Mapping[str, An
 
     Raises:
         PluginError: the state holds something that cannot be saved; the message says where.
+        DivergedError: a weight is not finite; nothing was written.
         ImgfwError: the disk is full or cannot be written; what was there before is untouched.
     """
-    tree, tensors = _encoded(state)
-    aside = folder.with_name(f".{folder.name}.tmp")
+    write(folder, Copier().take(model_state, state))
+
+
+def write(folder: Path, snapshot: Snapshot) -> None:
+    """Write what `save` writes, from a copy of it."""
+    weights = snapshot.weights()
+    _refuse_non_finite(folder, weights)
+    document = json_text({"format": FORMAT, "state": snapshot.state_tree})
+    aside = aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        aside.mkdir(parents=True)
-        save_file(_separate(model_state), aside / "model.safetensors")
-        save_file(tensors, aside / "state.safetensors")
-        write_json(aside / "state.json", {"format": FORMAT, "state": tree})
-        for name in _FILES[:2]:
+        refuse_full_disk(folder, snapshot.bytes + len(document))
+        folder.parent.mkdir(exist_ok=True)  # not the run's folder: if that is gone, somebody removed it
+        aside.mkdir()
+        save_file(_separate(weights), aside / "model.safetensors")
+        save_file(snapshot.state_storages, aside / "state.safetensors")
+        write_atomically(aside / "state.json", document)
+        for name in FILES[:2]:
             sync_file(aside / name)
-        manifest = {
-            name: {"bytes": (aside / name).stat().st_size, "sha256": sha256(aside / name)} for name in _FILES
-        }
-        write_json(aside / "manifest.json", {"format": FORMAT, "files": manifest})
-        _put_in_place(aside, folder)
+        write_atomically(aside / "manifest.json", manifest_text(aside))
+        put_in_place(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        hint = "Free some space" if full else "Make the folder writable"
-        raise ImgfwError(
-            f"The checkpoint {folder} cannot be written: {error}.",
-            f"{hint}; the earlier checkpoints are whole, and the run can be resumed from them.",
-        ) from error
+        rest = "the earlier checkpoints are whole, and the run can be resumed from them"
+        raise cannot_write(folder, str(error), error_number(error), rest) from error
 
 
-def _encoded(state: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor]]:
-    try:
-        return encode(dict(state))
-    except TypeError as error:
-        raise PluginError(
-            f"{error}.", "A state_dict holds numbers, strings, tensors, and lists and dicts of them."
-        ) from None
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename a finished folder; what stands in its place is removed only once the new one is there."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+def _refuse_non_finite(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
+            raise DivergedError(
+                f"A weight is not finite ({name}); the checkpoint {folder} was not written.",
+                "Lower optimizer.lr, or resume from the last checkpoint with another setting.",
+            )
 
 
 def _separate(model_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,44 +113,33 @@ def _separate(model_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def verify(folder: Path) -> None:
-    """Compare every file of a checkpoint with its manifest.
-
-    Raises:
-        DamagedCheckpointError: naming the first that differs.
-    """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        files = manifest["files"]
-        if manifest["format"] != FORMAT or set(files) != set(_FILES):
-            raise DamagedCheckpointError(f"{folder} is no checkpoint of format {FORMAT}.")
-        for name, expected in files.items():
-            path = folder / name
-            if path.stat().st_size != expected["bytes"] or sha256(path) != expected["sha256"]:
-                raise DamagedCheckpointError(f"{path} is not the file that was written.")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCheckpointError(f"{folder} is no whole checkpoint: {error}.") from error
-
-
 def load(folder: Path) -> Checkpoint:
-    """Read a checkpoint after verifying it.
+    """Read a checkpoint after verifying it; what an earlier imgfw saved comes in today's form.
 
     Raises:
         DamagedCheckpointError: its files are not those that were written.
+        NewerCheckpointError: it is of a later format.
     """
-    verify(folder)
-    document = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    state = decode(document["state"], load_file(folder / "state.safetensors"))
-    return Checkpoint(folder, load_file(folder / "model.safetensors"), state)
+    found = verify(folder)
+    try:
+        document = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state = decode(document["state"], load_file(folder / "state.safetensors"))
+        model = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise DamagedCheckpointError(f"{folder} cannot be read: {error}.") from error
+    return Checkpoint(folder, model, migrate(state, found, FORMAT))
 
 
 def restore_weights(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put a checkpoint's weights into a model; all of them, or none.
 
+    What `torch.compile`, DDP or an average of weights puts before their names is no difference.
+
     Raises:
         DataError: listing what is missing, unexpected, or of another shape.
     """
     own = model.state_dict()
+    weights = without_wrappers(weights, own)
     missing = [name for name in own if name not in weights]
     unexpected = [name for name in weights if name not in own]
     shapes = [
@@ -195,42 +180,3 @@ def load_newest(checkpoints: Path) -> tuple[Checkpoint, list[str]]:
             damaged.append(f"{error} It is left out.")
     reason = " ".join(damaged) or "It was stopped before the first was saved."
     raise DataError(f"{checkpoints} holds no whole checkpoint. {reason}", "Start the run again.")
-
-
-def ordered(checkpoints: Path) -> list[Path]:
-    """The checkpoints of a run, the oldest first."""
-    if not checkpoints.is_dir():
-        return []
-    return sorted((item for item in checkpoints.iterdir() if _NAME.fullmatch(item.name)), key=_position)
-
-
-def _position(folder: Path) -> tuple[int, int]:
-    epochs, _, steps = folder.name.partition("-step-")
-    return int(epochs), int(steps or 0)
-
-
-def name_of(epochs: int, steps: int) -> str:
-    """The name of the checkpoint after a number of epochs and some steps of the next."""
-    return f"{epochs}-step-{steps}" if steps else str(epochs)
-
-
-def mark(checkpoints: Path, link: str, folder: Path) -> None:
-    """Point `last` or `best` at a checkpoint."""
-    replace_link(checkpoints / link, folder.name)
-
-
-def rotate(checkpoints: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints and those that `last` and `best` point at."""
-    marked = {(checkpoints / link).resolve() for link in ("last", "best") if (checkpoints / link).exists()}
-    for folder in ordered(checkpoints)[:-keep]:
-        if folder.resolve() not in marked:
-            shutil.rmtree(folder)
-
-
-def has_finite_weights(model: torch.nn.Module) -> bool:
-    """Whether every weight of a model is a finite number."""
-    return all(
-        bool(torch.isfinite(tensor).all())
-        for tensor in model.state_dict().values()
-        if tensor.is_floating_point()
-    )

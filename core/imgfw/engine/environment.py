@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from imgfw import __version__
 from imgfw.engine import distributed
+from imgfw.engine.precision import Precision
 
 PACKAGES = (
     "imgfw",
@@ -39,6 +41,17 @@ def describe_environment(plugins: dict[str, str]) -> dict[str, Any]:
         "cpu": {"machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
         "processes": distributed.world_size(),
+    }
+
+
+def state_environment(precision: Precision) -> dict[str, Any]:
+    """What made a run's state: the part of the environment that its numbers depend on."""
+    return {
+        "imgfw": __version__,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "memory_format": str(precision.memory_format).removeprefix("torch."),
+        "device": precision.device.type,
     }
 
 

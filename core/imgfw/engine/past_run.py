@@ -9,24 +9,47 @@ from typing import Any
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.dataset import ChannelStatistics
-from imgfw.contract.errors import ImgfwError
+from imgfw.contract.errors import DataError, ImgfwError
+from imgfw.engine.checkpoint import Checkpoint, load
+from imgfw.engine.checkpoint_folder import DamagedCheckpointError
 from imgfw.engine.run_folder import RunFolder
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import Source, read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
+
+_MEND_BEST = (
+    "Put it back from a copy, or let the link `best` point at another checkpoint: "
+    "imgfw inspect RUN tells which are whole."
+)
 
 
 def best_folder(folder: RunFolder) -> Path:
     """The best checkpoint of a run, or the last where nothing was evaluated.
 
     Raises:
+        DataError: what was the best is not there any more.
         ImgfwError: there is none yet.
     """
     for link in ("best", "last"):
         place = folder.checkpoints / link
         if place.exists():
             return place.resolve()
+        if place.is_symlink():
+            raise DataError(f"{place} points at {place.readlink()}, which is missing.", _MEND_BEST)
     raise ImgfwError(f"{folder.path} holds no checkpoint yet.", "Let the run finish an epoch first.")
+
+
+def load_best(folder: RunFolder) -> Checkpoint:
+    """Read the best checkpoint of a run, or the last where nothing was evaluated.
+
+    Raises:
+        DataError: it is damaged or missing.
+        ImgfwError: there is none yet.
+    """
+    try:
+        return load(best_folder(folder))
+    except DamagedCheckpointError as error:
+        raise DataError(error.message, _MEND_BEST) from error
 
 
 def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:

@@ -15,14 +15,13 @@ from imgfw.catalog.catalog import Catalog
 from imgfw.contract.dataset import ChannelStatistics, DatasetInfo
 from imgfw.contract.errors import DataError
 from imgfw.contract.task import Task
-from imgfw.engine import checkpoint
 from imgfw.engine.building import build_model, settle_precision
 from imgfw.engine.components import build
 from imgfw.engine.criterion import split_outputs
 from imgfw.engine.data import Statistics
 from imgfw.engine.images import read_image
 from imgfw.engine.loading import collate_images
-from imgfw.engine.past_run import best_folder, recipe_of, statistics_of
+from imgfw.engine.past_run import load_best, recipe_of, statistics_of
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_device
 from imgfw.engine.run_folder import RunFolder
@@ -114,7 +113,7 @@ def load(folder: str | Path, *, catalog: Catalog | None = None) -> Predictor:
     """
     opened = RunFolder.open(folder, writes=False)
     resolved = recipe_of(opened, catalog)
-    best = checkpoint.load(best_folder(opened))
+    best = load_best(opened)
     info = _info(best.state["info"])
     statistics = Statistics(_unmeasured, statistics_of(best.state))
     offered = {"info": info, "statistics": statistics}

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgfw.contract.about import Mode
 from imgfw.contract.callback import Best, Run
-from imgfw.contract.errors import DivergedError
-from imgfw.engine import checkpoint, distributed
+from imgfw.engine import checkpoint, checkpoint_folder, distributed
+from imgfw.engine.environment import state_environment
+from imgfw.engine.files import writing
 from imgfw.engine.generators import generator_states
 from imgfw.engine.progress import Progress
 from imgfw.engine.resuming import built_from
+from imgfw.engine.snapshot import Copier, Snapshot
+from imgfw.engine.writer import Writer
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -37,6 +44,9 @@ class Recorder:
         self._mode = mode
         self._logged: dict[str, Any] = {}
         self._clock_at_epoch = (0.0, 0)
+        self._copier = Copier()
+        self._writer = Writer()
+        self._saved_at = 0.0
 
     def log(self, name: str, value: Any) -> None:
         """Add a value to this epoch's row; a tensor is read at the end of the epoch."""
@@ -83,7 +93,7 @@ class Recorder:
         """Save, where the epoch is the best so far, the last, or the recipe says so."""
         settings = parts.resolved.recipe.checkpoint
         if improved or progress.finished or progress.epochs_done % settings.every == 0:
-            self.save(parts, progress, is_best=improved)
+            self.save(parts, progress, is_best=improved, wait=progress.finished)
 
     def _images_per_second(self, clock: Clock) -> float:
         seconds, samples = clock.training - self._clock_at_epoch[0], clock.samples - self._clock_at_epoch[1]
@@ -102,27 +112,80 @@ class Recorder:
         progress.best = Best(run.epoch, value, metrics)
         return True
 
-    def save(self, parts: Parts, progress: Progress, is_best: bool = False) -> None:
-        """Save the run's whole state; every process must call it.
+    def save_is_due(self, parts: Parts, progress: Progress) -> bool:
+        """Whether the recipe wants a checkpoint after this step; only the main process saves within an epoch.
 
         Raises:
-            DivergedError: a weight is not finite; the earlier checkpoints stay the last.
+            what went wrong in writing the one before.
         """
-        if not checkpoint.has_finite_weights(parts.evaluated):
-            raise DivergedError(
-                f"A weight is not finite after step {progress.step}; nothing was saved of it.",
-                "Lower optimizer.lr, or resume from the last checkpoint with another setting.",
-            )
+        self._writer.check()
+        settings = parts.resolved.recipe.checkpoint
+        if settings.every_steps is not None and progress.step % settings.every_steps == 0:
+            return distributed.is_main()
+        waited = time.monotonic() - self._saved_at
+        return (
+            settings.every_minutes is not None
+            and waited >= 60 * settings.every_minutes
+            and distributed.is_main()
+        )
+
+    def save(self, parts: Parts, progress: Progress, is_best: bool = False, wait: bool = False) -> None:
+        """Copy the run's whole state, and write it while training goes on.
+
+        Args:
+            parts: what is trained.
+            progress: how far it is.
+            is_best: whether `best` shall point at it.
+            wait: return when it is on the disk; every process must call it then.
+
+        Raises:
+            DivergedError: a weight is not finite; the earlier checkpoints stay the last. This and what else
+                goes wrong in writing is raised here, at the next step, save, or end of the run.
+        """
         if distributed.is_main():
             within = progress.step - progress.epochs_done * parts.plan.steps_per_epoch
-            name = checkpoint.name_of(progress.epochs_done, max(within, 0))
-            place = self.folder.checkpoints / name
-            checkpoint.save(place, parts.evaluated.state_dict(), run_state(parts, progress))
-            checkpoint.mark(self.folder.checkpoints, "last", place)
+            name = checkpoint_folder.name_of(progress.epochs_done, max(within, 0))
+            self._writer.wait()  # it reads the memory that the next copy goes to
+            snapshot = self._copier.take(parts.evaluated.state_dict(), self._state(parts, progress))
+            keep = parts.resolved.recipe.checkpoint.keep
+            self._writer.start(partial(self._write, self.folder.checkpoints / name, snapshot, is_best, keep))
+            self._saved_at = time.monotonic()
+        if wait:
+            self._writer.wait()
+            distributed.wait_for_all()
+
+    def _write(self, place: Path, snapshot: Snapshot, is_best: bool, keep: int) -> None:
+        checkpoint.write(place, snapshot)
+        with writing(self.folder.checkpoints):
+            checkpoint_folder.mark(self.folder.checkpoints, "last", place)
             if is_best:
-                checkpoint.mark(self.folder.checkpoints, "best", place)
-            checkpoint.rotate(self.folder.checkpoints, parts.resolved.recipe.checkpoint.keep)
-        distributed.wait_for_all()
+                checkpoint_folder.mark(self.folder.checkpoints, "best", place)
+            checkpoint_folder.rotate(self.folder.checkpoints, keep)
+
+    def _state(self, parts: Parts, progress: Progress) -> dict[str, Any]:
+        return run_state(parts, progress) | {"logged": dict(self._logged)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what was logged in the epoch that a resumed run goes on with."""
+        self._logged = dict(state["logged"])
+
+    def __enter__(self) -> Recorder:
+        """Begin to count the time between two checkpoints."""
+        self._saved_at = time.monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            what went wrong in writing; where something else ends the run, it is only said.
+        """
+        try:
+            self._writer.wait()
+        except Exception as error:
+            if kind is None:
+                raise
+            self._console.line(f"warning: {error}")
 
 
 def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
@@ -140,6 +203,7 @@ def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
         "statistics": dataclasses.asdict(statistics) if statistics is not None else None,
         "trainable": [name for name, item in parts.model.named_parameters() if item.requires_grad],
         "precision": parts.precision.name,
+        "environment": state_environment(parts.precision),
         "versions": parts.resolved.versions,
         "built_from": built_from(parts.resolved, parts.plan),
     }

@@ -56,7 +56,7 @@ def changed_recipe(
     for section in SECTIONS:
         settled = {key: old[section][key] for key, value in new[section].items() if value == "auto"}
         new[section] |= settled
-    settled_source = replace(read_recipe(new), of_a_run=True)
+    settled_source = replace(read_recipe(new), any_plugin_file=True)
     return check(settled_source, catalog).recipe, differences(old, new)
 
 
@@ -68,6 +68,13 @@ def refuse(
     Raises:
         UsageError: naming every change, and what to do.
     """
+    if not changes:
+        return
+    if state["built_from"] is None:
+        raise UsageError(
+            f"{folder} was trained by an earlier imgfw, which did not note what its state was built from.",
+            "Go on with it unchanged, or start a new run.",
+        )
     done = _done(state)
     judged = [(change, judge(change, done)) for change in changes]
     effects = {rule.effect for _, rule in judged}
@@ -101,11 +108,11 @@ def reopen(folder: Path, state: dict[str, Any], changes: Sequence[Difference]) -
     Raises:
         UsageError: it ended within an epoch, which was evaluated: the rest of that epoch cannot follow.
     """
-    progress, plan = state["progress"], state["built_from"]["plan"]
+    progress = state["progress"]
     stopped = progress["stop"] is not None
     if not any(change.path.startswith("callbacks" if stopped else _LENGTH) for change in changes):
         return False
-    missing = -progress["step"] % plan["steps_per_epoch"]
+    missing = -progress["step"] % state["built_from"]["plan"]["steps_per_epoch"]
     if missing:
         raise UsageError(
             f"{folder} ended {missing} steps before the end of an epoch, after which nothing can follow.",
@@ -161,7 +168,8 @@ def built_from(resolved: ResolvedRecipe, plan: Plan) -> dict[str, Any]:
 
 def restore(parts: Parts, progress: Progress, state: Mapping[str, Any]) -> None:
     """Put the state of a checkpoint into what was built; the weights are in the model already."""
-    before, now = state["built_from"], built_from(parts.resolved, parts.plan)
+    now = built_from(parts.resolved, parts.plan)
+    before = state["built_from"] or now  # not noted before format 2: nothing could be changed then
     progress.load_state_dict(state["progress"], parts.precision.device)
     _count_anew(progress, before["plan"]["steps_per_epoch"], parts.plan)
     if before["aim"] != now["aim"]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from imgfw.contract.errors import UsageError
-from imgfw.engine.files import write_atomically, write_json
+from imgfw.engine.checkpoint_folder import clean_up
+from imgfw.engine.files import append_whole, write_atomically, write_json, writing
 
 FORMAT = 1
 
@@ -80,10 +81,17 @@ class RunFolder:
         """Where the checkpoints are."""
         return self.path / "checkpoints"
 
+    def clean_up(self) -> None:
+        """Remove what a killed process left half done; bring back a checkpoint that it was replacing."""
+        if self._writes:
+            with writing(self.checkpoints):
+                clean_up(self.checkpoints)
+
     def write_json(self, name: str, data: Any) -> None:
         """Write one of the folder's JSON documents."""
         if self._writes:
-            write_json(self.path / name, _json_ready(data))
+            with writing(self.path / name):
+                write_json(self.path / name, _json_ready(data))
 
     def read_json(self, name: str) -> Any:
         """Read one of the folder's JSON documents."""
@@ -98,15 +106,17 @@ class RunFolder:
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_atomically(self.path / "metrics.csv", text.getvalue())
+        with writing(self.path / "metrics.csv"):
+            write_atomically(self.path / "metrics.csv", text.getvalue())
 
     def event(self, event: str, **data: Any) -> None:
         """Append a line to events.jsonl, with the time."""
         if self._writes:
             entry = {"time": round(time.time(), 3), "event": event, **_json_ready(data)}
             line = json.dumps(entry, allow_nan=False, default=str)
-            with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            path = self.path / "events.jsonl"
+            with writing(path):
+                append_whole(path, line + "\n")
 
 
 def _json_ready(data: Any) -> Any:

@@ -17,7 +17,7 @@ from imgfw.engine.console import Console, make_console
 from imgfw.engine.data import build_data
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.lock import only_trainer
-from imgfw.engine.past_run import best_folder, recipe_of, statistics_of
+from imgfw.engine.past_run import load_best, recipe_of, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.run_folder import RunFolder
@@ -95,6 +95,8 @@ def resume(
         opened = RunFolder.open(folder, distributed.is_main())
         with only_trainer(opened.path):
             console = make_console(quiet or not distributed.is_main())
+            with distributed.main_first():
+                opened.clean_up()
             found, damaged = checkpoint.load_newest(opened.checkpoints)
             for sentence in damaged:
                 console.line(f"warning: {sentence}")
@@ -133,7 +135,7 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
     with _processes():
         opened = RunFolder.open(folder, writes=False)
         resolved = recipe_of(opened, catalog)
-        best = checkpoint.load(best_folder(opened))
+        best = load_best(opened)
         quarantine = Quarantine(opened.quarantine, lambda sentence: None, writes=False)
         data = build_data(resolved, quarantine, statistics_of(best.state))
         if getattr(data.views, split) is None:

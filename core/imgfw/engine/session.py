@@ -23,7 +23,7 @@ from imgfw.engine.evaluation import StoppedEvaluationError
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.events import Events
 from imgfw.engine.interruption import Interruption, watch_signals
-from imgfw.engine.past_run import best_folder, statistics_of
+from imgfw.engine.past_run import load_best, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
@@ -88,7 +88,7 @@ class Session:
             with watch_signals(interruption):
                 return self._train_and_test(interruption)
         except DivergedError as error:
-            self._summarize("diverged", error.message)
+            self._summarize_failure("diverged", error.message)
             raise DivergedError(error.message, f"{error.hint} The run is in {self._folder.path}.") from error
         except KeyboardInterrupt:
             if not self._begun:
@@ -116,7 +116,7 @@ class Session:
     def _fail(self, reason: str) -> None:
         """Note a failure; a run that failed before its first step leaves no folder, unless a list is in it."""
         if self._begun or self._found is not None or self._folder.quarantine.exists():
-            self._summarize("failed", reason)
+            self._summarize_failure("failed", reason)
         else:
             self._folder.remove()
 
@@ -128,7 +128,7 @@ class Session:
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
         )
         try:
-            with serving(parts.loaders):
+            with serving(parts.loaders), self._recorder:
                 if self._progress.finished:
                     run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
                 else:
@@ -161,6 +161,7 @@ class Session:
         parts = build_parts(resolved, data, device, found)
         if found is not None:
             restore(parts, self._progress, found.state)
+            self._recorder.restore(found.state)
         else:
             try_model(parts)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
@@ -207,8 +208,15 @@ class Session:
             self._console.line("no test split, so nothing is tested")
             return {}
         if best is not None and best.epoch != done:  # else the best is what is in memory
-            checkpoint.restore_weights(parts.evaluated, checkpoint.load(best_folder(self._folder)).model)
+            checkpoint.restore_weights(parts.evaluated, load_best(self._folder).model)
         return evaluate_split(parts, "test", self._console, stop_requested=interruption.requested)
+
+    def _summarize_failure(self, status: str, reason: str) -> None:
+        """Write summary.json; where even that fails, the first failure is what the person must hear of."""
+        try:
+            self._summarize(status, reason)
+        except ImgfwError as error:
+            self._console.line(f"warning: {error}")
 
     def _summarize(
         self, status: str, reason: str | None, test: Mapping[str, float] | None = None

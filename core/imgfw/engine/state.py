@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -20,11 +20,16 @@ from torch import Tensor
 _PLAIN = (str, bool, int, type(None))
 
 
-def encode(tree: Any) -> tuple[Any, dict[str, Tensor]]:
+def _copy_to_cpu(storage: Tensor) -> Tensor:
+    return storage.to("cpu", copy=True)
+
+
+def encode(tree: Any, copy: Callable[[Tensor], Tensor] = _copy_to_cpu) -> tuple[Any, dict[str, Tensor]]:
     """Split a state into JSON data and flat tensors.
 
     Args:
         tree: nested dicts, lists, tuples, sets, numbers, strings, bytes, tensors.
+        copy: copies a one-dimensional tensor to the CPU.
 
     Returns:
         the JSON data, and the storages of its tensors by name: one-dimensional, on the CPU.
@@ -32,12 +37,13 @@ def encode(tree: Any) -> tuple[Any, dict[str, Tensor]]:
     Raises:
         TypeError: something else is in it; the message says where.
     """
-    encoder = _Encoder()
+    encoder = _Encoder(copy)
     return encoder.encode(tree, "state"), encoder.storages
 
 
 class _Encoder:
-    def __init__(self) -> None:
+    def __init__(self, copy: Callable[[Tensor], Tensor]) -> None:
+        self._copy = copy
         self.storages: dict[str, Tensor] = {}
         self._names: dict[tuple[torch.device, int, torch.dtype], str] = {}
         self._kept: list[Tensor] = []  # keeps storages alive, so that their addresses stay theirs
@@ -86,8 +92,7 @@ class _Encoder:
             name = self._names[key] = f"t{len(self._names)}"
             self._kept.append(value)
             length = storage.nbytes() // value.element_size()
-            flat = torch.as_strided(value, (length,), (1,), 0)
-            self.storages[name] = flat.to("cpu", copy=True)
+            self.storages[name] = self._copy(torch.as_strided(value, (length,), (1,), 0))
         return {
             "$": "tensor",
             "name": name,

@@ -122,6 +122,9 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
             _save_and_leave(trainer)
         if _stopped(run):
             break
+        if trainer.recorder.save_is_due(parts, progress):
+            guard.report()
+            trainer.recorder.save(parts, progress)
     guard.report()
     clock.training += time.perf_counter() - began
     trainer.console.end()
@@ -175,5 +178,5 @@ def _evaluate(trainer: Trainer) -> None:
 
 def _save_and_leave(trainer: Trainer) -> None:
     trainer.console.end()
-    trainer.recorder.save(trainer.parts, trainer.progress)
+    trainer.recorder.save(trainer.parts, trainer.progress, wait=True)
     raise InterruptedTrainingError

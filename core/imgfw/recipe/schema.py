@@ -19,6 +19,13 @@ from pydantic import (
 from imgfw.contract.component import KIND_KEYWORD, ComponentSpec
 
 DEFAULT_EPOCHS = 10
+MAX_EPOCHS = 1_000_000
+MAX_STEPS = 1_000_000_000_000
+MAX_BATCH_SIZE = 1_000_000
+MAX_WORKERS = 1024
+MAX_PREFETCH = 1024
+"""Beyond what any training needs, and short of what would take the machine's memory."""
+
 DEFAULT_TYPES = {"optimizers": "adamw", "schedulers": "constant"}
 """What a recipe gets that names no component of the kind, or gives it settings but no `type`."""
 
@@ -95,20 +102,22 @@ class SplitSection(Section):
 class LoaderSection(Section):
     """How samples become batches."""
 
-    batch_size: Annotated[int, Ge(1)] = Field(
+    batch_size: Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)] = Field(
         64, description="samples of one optimizer step, over all processes and micro-batches"
     )
-    num_workers: Annotated[int, Ge(0)] | Literal["auto"] = Field(
+    num_workers: Annotated[int, Interval(ge=0, le=MAX_WORKERS)] | Literal["auto"] = Field(
         "auto", description="processes that read and augment; auto: none for data in memory, else one a core"
     )
     drop_last: bool = Field(
         False,
         description="leave out an epoch's last batch when it is not full (always when it is one sample)",
     )
-    eval_batch_size: Annotated[int, Ge(1)] | None = Field(
+    eval_batch_size: Annotated[int, Interval(ge=1, le=MAX_BATCH_SIZE)] | None = Field(
         None, description="samples of one evaluation batch over all processes; null: batch_size"
     )
-    prefetch: Annotated[int, Ge(1)] = Field(2, description="batches that each worker prepares ahead")
+    prefetch: Annotated[int, Interval(ge=1, le=MAX_PREFETCH)] = Field(
+        2, description="batches that each worker prepares ahead"
+    )
 
 
 class TransformSection(Section):
@@ -121,10 +130,12 @@ class TransformSection(Section):
 class TrainSection(Section):
     """The training loop."""
 
-    epochs: Annotated[int, Ge(1)] | None = Field(
+    epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS)] | None = Field(
         None, description=f"passes over the training data ({DEFAULT_EPOCHS})"
     )
-    steps: Annotated[int, Ge(1)] | None = Field(None, description="optimizer steps, instead of epochs")
+    steps: Annotated[int, Interval(ge=1, le=MAX_STEPS)] | None = Field(
+        None, description="optimizer steps, instead of epochs"
+    )
     device: Device = Field("auto", description="auto: a GPU where there is one, else the CPU")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 on a GPU that has it, else fp32"
@@ -170,6 +181,12 @@ class CheckpointSection(Section):
     monitor: str | None = Field(None, description="what best goes by; null: the task's first metric")
     mode: Literal["min", "max"] | None = Field(None, description="null: what the metric says of itself")
     every: Annotated[int, Ge(1)] = Field(1, description="epochs between two checkpoints")
+    every_steps: Annotated[int, Ge(1)] | None = Field(
+        None, description="steps between two checkpoints within an epoch; null: none"
+    )
+    every_minutes: Annotated[float, Gt(0)] | None = Field(
+        10, description="minutes after the last checkpoint until one within an epoch; null: none"
+    )
     keep: Annotated[int, Ge(1)] = Field(2, description="newest checkpoints kept, besides the best")
 
 
@@ -238,8 +255,12 @@ class OptimizerCore(Section):
 class SchedulerCore(Section):
     """Settings of every scheduler that the core reads: warm-up multiplies whatever the schedule says."""
 
-    warmup_epochs: Annotated[float, Ge(0)] = Field(0, description="epochs of linear warm-up")
-    warmup_steps: Annotated[int, Ge(0)] | None = Field(None, description="the same in steps")
+    warmup_epochs: Annotated[float, Interval(ge=0, le=MAX_EPOCHS)] = Field(
+        0, description="epochs of linear warm-up"
+    )
+    warmup_steps: Annotated[int, Interval(ge=0, le=MAX_STEPS)] | None = Field(
+        None, description="the same in steps"
+    )
     warmup_factor: Annotated[float, Interval(ge=0, le=1)] = Field(
         0.01, description="the multiplier at the first step"
     )
