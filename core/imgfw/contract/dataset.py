@@ -15,12 +15,16 @@ class MapDataset(Protocol):
     the target is what the task asks for (see the tasks page of the documentation). The same index always
     returns the same sample. A sample that cannot be read raises `imgfw.BadSampleError`.
 
-    Three more methods are used where a dataset has them:
+    More methods are used where a dataset has them:
 
     - `__getitems__(indices)`: the samples of a list of indices at once, as `(images, targets)` with images
       uint8 `[B, C, H, W]` and targets as the task collates them. In-memory data is fetched this way.
     - `labels()`: a sequence of one class index a sample, for stratified splits and balanced weights.
     - `name_of(index)`: what names a sample to its owner, a file path as a rule, for messages.
+    - `target(index)`: the target alone, as `dataset[index]` returns it, without reading the image. All
+      targets are then checked before the first step; else each is checked when its sample is read. It may
+      raise `imgfw.BadSampleError` as well.
+    - `name_of_target(index)`: what names a target to its owner, where that is not what names the image.
     """
 
     def __len__(self) -> int: ...

@@ -124,7 +124,7 @@ class Fetcher:
         for position, (index, (_, target)) in enumerate(zip(indices, samples, strict=True)):
             problem = problem_of(target, self._task)
             if problem:
-                bad.append(self._view.bad_sample(index, problem))
+                bad.append(self._view.bad_target(index, problem))
             else:
                 kept.append(position)
         return kept, bad

@@ -108,6 +108,12 @@ class SplitView:
         """Say what is wrong with a sample."""
         return BadSample(self.name, int(self.indices[index]), self.source_of(index), reason)
 
+    def bad_target(self, index: int, reason: str) -> BadSample:
+        """Say what is wrong with a sample's target, which may be in a file of its own."""
+        sample = self.bad_sample(index, reason)
+        name_of = getattr(self.dataset, "name_of_target", None)
+        return sample if name_of is None else dataclasses.replace(sample, source=str(name_of(sample.index)))
+
     def source_of(self, index: int) -> str:
         """What names a sample to its owner: a file where the dataset tells it, else its index."""
         name_of = getattr(self.dataset, "name_of", None)
@@ -120,10 +126,13 @@ class SplitView:
         return ", ".join(self.source_of(index) for index in indices[:10]) + more
 
     def labels(self) -> Tensor | None:
-        """The class index of each sample, int64 `[N]`, where the dataset tells."""
+        """The class index of each sample, int64 `[N]`, where the dataset tells and all are integers."""
         labels = getattr(self.dataset, "labels", None)
         values = labels() if labels is not None else None
-        return None if values is None else torch.as_tensor(values, dtype=torch.int64)[self.indices]
+        if values is None:
+            return None
+        indices = torch.as_tensor(values)
+        return None if indices.is_floating_point() else indices.long()[self.indices]
 
     def without(self, bad: Sequence[BadSample]) -> SplitView:
         """The same split, some samples left out."""

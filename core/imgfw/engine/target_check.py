@@ -65,7 +65,7 @@ def find_bad_targets(view: SplitView, task: Task) -> list[BadSample]:
     for start in range(0, len(view), _AT_ONCE):
         indices = list(range(start, min(start + _AT_ONCE, len(view))))
         _, targets = view.batch(indices)
-        bad += [view.bad_sample(indices[position], reason) for position, reason in task.check(targets)]
+        bad += [view.bad_target(indices[position], reason) for position, reason in task.check(targets)]
     return bad
 
 
@@ -89,7 +89,7 @@ class _TargetReader:
         if isinstance(target, BadSample):
             return target
         problem = problem_of(target, self._task)
-        return self._view.bad_sample(index, problem) if problem else None
+        return self._view.bad_target(index, problem) if problem else None
 
 
 def _read_bad_targets(

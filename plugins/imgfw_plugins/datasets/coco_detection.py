@@ -18,11 +18,16 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.folders import name_all
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.tv_tensors import Image
 
 Box = tuple[float, float, float, float]
+
+_OUTSIDE_TOLERANCE = 1.0
+"""Pixels that a box may reach over the image's edge: annotations are often rounded outwards."""
 
 
 @about(
@@ -42,15 +47,19 @@ def coco_detection(
     test_images: Path | None = None,
     test_annotations: Path | None = None,
     channels: Literal[1, 3] = 3,
+    drop_empty_boxes: bool = False,
 ) -> Splits:
     """Images with boxes for detection, annotated in COCO's JSON format.
 
     Each split is a folder of images and a JSON file with `images`, `annotations` and `categories`. The
     classes are the categories of the training file by ascending id; other splits must have the same ones.
-    Annotations of crowds, and those without width or height, are left out. Images without annotations stay.
+    Annotations of crowds are left out. Images without annotations stay.
+
+    An annotation cannot be right if its category is unknown, or its box is not finite, inverted, empty, or
+    reaches more than a pixel over the image's edge. Its image is then bad data.
 
     Images are uint8 `[channels, height, width]`, as `imgfw.read_image` reads them. Targets are
-    `{"boxes": BoundingBoxes XYXY float32 [N, 4], "labels": int64 [N]}`; boxes are clipped to the image.
+    `{"boxes": BoundingBoxes XYXY float32 [N, 4], "labels": int64 [N]}`; boxes end at the edges of the image.
 
     Source: the format is described at https://cocodataset.org/#format-data
 
@@ -62,21 +71,23 @@ def coco_detection(
         test_images: folder of the test images.
         test_annotations: JSON file of the test images.
         channels: 3 for RGB, 1 for grey.
+        drop_empty_boxes: leave out boxes without width or height, as COCO's own train2017 has some, and keep
+            their images.
 
     Raises:
-        DataError: a file is missing, damaged, names an image that does not exist, or another's categories.
-        BadSampleError: an image cannot be read, or a box is outside it; raised when it is asked for.
+        DataError: a file is missing, damaged, names an image that does not exist, or has other categories.
+        BadSampleError: an image or its annotations cannot be used; raised when it is asked for.
         ValueError: a split has images or annotations, but not both.
     """
     named = {"val": (val_images, val_annotations), "test": (test_images, test_annotations)}
     for split, (folder, file) in named.items():
         if (folder is None) != (file is None):
             raise ValueError(f"{split}_images and {split}_annotations belong together; one is missing")
-    train, categories = _read_split(train_images, train_annotations, channels)
+    train, categories = _read_split(train_images, train_annotations, channels, drop_empty_boxes)
     others: dict[str, AnnotatedFiles] = {}
     for split, (folder, file) in named.items():
         if folder is not None and file is not None:
-            others[split], found = _read_split(folder, file, channels)
+            others[split], found = _read_split(folder, file, channels, drop_empty_boxes)
             if found != categories:
                 raise DataError(f"{file} has other categories than {train_annotations}.")
     info = DatasetInfo(task="detection", classes=tuple(categories.values()), channels=channels)
@@ -92,6 +103,7 @@ class AnnotatedFiles:
         sizes: height and width of each, as annotated.
         boxes: the boxes of each, XYXY in pixels.
         classes: the class index of each box.
+        problems: what is wrong with the annotations of each; empty where nothing is.
         channels: channels to read.
     """
 
@@ -99,15 +111,14 @@ class AnnotatedFiles:
     sizes: Sequence[tuple[int, int]]
     boxes: Sequence[Sequence[Box]]
     classes: Sequence[Sequence[int]]
+    problems: Sequence[str]
     channels: int
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Image, dict[str, Tensor]]:
-        import torch
         from imgfw import read_image
-        from torchvision import tv_tensors
 
         image = read_image(self.paths[index], self.channels)
         height, width = self.sizes[index]
@@ -116,27 +127,33 @@ class AnnotatedFiles:
                 self.name_of(index),
                 f"is {image.shape[2]}x{image.shape[1]} pixels, but its annotation says {width}x{height}",
             )
-        clipped = [self._clip(box, index) for box in self.boxes[index]]
-        boxes = torch.tensor(clipped, dtype=torch.float32).reshape(-1, 4)
-        return image, {
-            "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(height, width)),
+        return image, self.target(index)
+
+    def target(self, index: int) -> dict[str, Tensor]:
+        """The boxes of an image and their classes."""
+        import torch
+        from torchvision import tv_tensors
+
+        if self.problems[index]:
+            raise BadSampleError(self.name_of(index), self.problems[index])
+        height, width = self.sizes[index]
+        boxes = torch.tensor(self.boxes[index], dtype=torch.float32).reshape(-1, 4)
+        limits = torch.tensor([width, height, width, height], dtype=torch.float32)
+        return {
+            "boxes": tv_tensors.BoundingBoxes(
+                boxes.clamp(min=0).minimum(limits), format="XYXY", canvas_size=(height, width)
+            ),
             "labels": torch.tensor(self.classes[index], dtype=torch.int64),
         }
-
-    def _clip(self, box: Box, index: int) -> Box:
-        """Cut a box at the image's edges."""
-        height, width = self.sizes[index]
-        left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
-        if left >= right or top >= bottom:
-            raise BadSampleError(self.name_of(index), f"has a box outside the image: XYXY {list(box)}")
-        return left, top, right, bottom
 
     def name_of(self, index: int) -> str:
         """The path of an image."""
         return str(self.paths[index])
 
 
-def _read_split(folder: Path, file: Path, channels: int) -> tuple[AnnotatedFiles, dict[int, str]]:
+def _read_split(
+    folder: Path, file: Path, channels: int, drop_empty_boxes: bool
+) -> tuple[AnnotatedFiles, dict[int, str]]:
     """Read one split, and its categories as names by ascending id.
 
     Raises:
@@ -146,16 +163,28 @@ def _read_split(folder: Path, file: Path, channels: int) -> tuple[AnnotatedFiles
     try:
         categories = {item["id"]: item["name"] for item in content["categories"]}
         categories = dict(sorted(categories.items()))
-        split = _index(folder, content, {number: i for i, number in enumerate(categories)}, channels)
+        images = {item["id"]: item for item in content["images"]}
+        _refuse_unknown_images(content["annotations"], images, file)
+        class_of = {number: i for i, number in enumerate(categories)}
+        split = _index(folder, images, content["annotations"], class_of, channels, drop_empty_boxes)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file} is not in COCO's format ({type(error).__name__}: {error}).") from error
     missing = [path for path in split.paths if not path.is_file()]
     if missing:
-        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise DataError(f"{file} names {missing[0]}{others}, which does not exist.")
+        raise DataError(f"{file} names {len(missing)} images that do not exist: {name_all(missing)}.")
     if not split.paths:
         raise DataError(f"{file} lists no images.")
     return split, categories
+
+
+def _refuse_unknown_images(annotations: Any, images: dict[int, Any], file: Path) -> None:
+    unknown = [item for item in annotations if item["image_id"] not in images]
+    if unknown:
+        named = ", ".join(
+            f"annotation {item.get('id')} the image {item['image_id']}" for item in unknown[:10]
+        )
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        raise DataError(f"{file} has annotations of images that it does not list: {named}{more}.")
 
 
 def _read_json(path: Path) -> Any:
@@ -172,24 +201,56 @@ def _read_json(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as JSON ({error}).") from error
 
 
-def _index(folder: Path, content: Any, class_of: dict[int, int], channels: int) -> AnnotatedFiles:
+def _index(
+    folder: Path,
+    images: dict[int, Any],
+    annotations: Any,
+    class_of: dict[int, int],
+    channels: int,
+    drop_empty_boxes: bool,
+) -> AnnotatedFiles:
     """Gather the boxes of each image; a KeyError, TypeError or ValueError tells of a wrong format."""
-    images = {item["id"]: item for item in content["images"]}
     boxes: dict[int, list[Box]] = defaultdict(list)
     classes: dict[int, list[int]] = defaultdict(list)
-    for annotation in content["annotations"]:
+    problems: dict[int, list[str]] = defaultdict(list)
+    sizes = {number: (int(item["height"]), int(item["width"])) for number, item in images.items()}
+    for annotation in annotations:
+        if annotation.get("iscrowd"):
+            continue
+        owner = annotation["image_id"]
         left, top, width, height = map(float, annotation["bbox"])
-        if not all(map(math.isfinite, (left, top, width, height))):
-            raise ValueError(f"annotation {annotation.get('id')} has the box {annotation['bbox']}")
-        owner = images[annotation["image_id"]]["id"]
-        if annotation.get("iscrowd") or width <= 0 or height <= 0:
+        if drop_empty_boxes and (width == 0 or height == 0):
+            continue
+        problem = _problem(annotation, (left, top, width, height), sizes[owner], class_of)
+        if problem:
+            problems[owner].append(problem)
             continue
         boxes[owner].append((left, top, left + width, top + height))
         classes[owner].append(class_of[annotation["category_id"]])
     return AnnotatedFiles(
         paths=[folder / item["file_name"] for item in images.values()],
-        sizes=[(int(item["height"]), int(item["width"])) for item in images.values()],
+        sizes=[sizes[number] for number in images],
         boxes=[boxes[number] for number in images],
         classes=[classes[number] for number in images],
+        problems=["; ".join(problems[number]) for number in images],
         channels=channels,
     )
+
+
+def _problem(annotation: Any, box: Box, size: tuple[int, int], class_of: dict[int, int]) -> str:
+    """Say why an annotation cannot be right; empty where nothing is wrong with it."""
+    left, top, width, height = box
+    name = f"annotation {annotation.get('id')}"
+    if annotation["category_id"] not in class_of:
+        return f"{name} has the category {annotation['category_id']}, which the file does not list"
+    name += f" has the box (x, y, width, height = {left:g}, {top:g}, {width:g}, {height:g})"
+    if not all(map(math.isfinite, box)):
+        return f"{name}, which is not finite"
+    if width < 0 or height < 0:
+        return f"{name}, which is inverted"
+    if width == 0 or height == 0:
+        return f'{name}, which is empty ("drop_empty_boxes": true leaves such boxes out)'
+    beyond = max(-left, -top, left + width - size[1], top + height - size[0])
+    if beyond > _OUTSIDE_TOLERANCE:
+        return f"{name}, which reaches outside the image, {size[1]} wide and {size[0]} high"
+    return ""

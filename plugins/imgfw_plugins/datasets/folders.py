@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgfw import DataError
@@ -32,6 +33,12 @@ def find_splits(root: Path) -> dict[str, Path]:
         present = next(iter(splits.values()))
         raise DataError(f"{present} exists, but {root / 'train'} does not.", "Add the training data.")
     return splits or {"train": root}
+
+
+def name_all(paths: Sequence[Path]) -> str:
+    """The names of the first ten paths, and the number of the others."""
+    more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
+    return ", ".join(map(str, paths[:10])) + more
 
 
 def list_folders(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from imgfw import (
     about,
 )
 
-from imgfw_plugins.datasets.folders import find_images, find_splits
+from imgfw_plugins.datasets.folders import find_images, find_splits, name_all
 
 if TYPE_CHECKING:
     from torchvision.tv_tensors import Image, Mask
@@ -55,7 +55,7 @@ def image_mask_folder(
         ignore_index: the mask value, 0 to 255, of pixels that count for nothing.
 
     Raises:
-        DataError: there are no images, or an image has no mask.
+        DataError: there are no images, an image has no mask, or a mask no image.
         BadSampleError: an image or mask cannot be read, or their sizes differ; raised when it is asked for.
     """
     parts = {name: _index(folder, channels) for name, folder in find_splits(root).items()}
@@ -83,9 +83,9 @@ class MaskedFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Image, Mask]:
-        from imgfw import read_image, read_mask
+        from imgfw import read_image
 
-        image, mask = read_image(self.paths[index], self.channels), read_mask(self.masks[index])
+        image, mask = read_image(self.paths[index], self.channels), self.target(index)
         if image.shape[1:] != mask.shape:
             (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape
             raise BadSampleError(
@@ -94,27 +94,43 @@ class MaskedFiles:
             )
         return image, mask
 
+    def target(self, index: int) -> Mask:
+        """The mask of an image."""
+        from imgfw import read_mask
+
+        return read_mask(self.masks[index])
+
     def name_of(self, index: int) -> str:
         """The path of an image."""
         return str(self.paths[index])
+
+    def name_of_target(self, index: int) -> str:
+        """The path of a mask."""
+        return str(self.masks[index])
 
 
 def _index(folder: Path, channels: int) -> MaskedFiles:
     """Pair the images of one split with their masks.
 
     Raises:
-        DataError: there are no images, or some have no mask.
+        DataError: there are no images, some have no mask, or masks have no image.
     """
     images, masks = folder / "images", folder / "masks"
     paths = find_images(images)
     if not paths:
         raise DataError(f"{images} has no images.", "The layout is images/NAME.jpg and masks/NAME.png.")
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in find_images(masks)}
-    missing = [path for path in paths if path.relative_to(images).with_suffix("") not in by_stem]
+    stems = [path.relative_to(images).with_suffix("") for path in paths]
+    missing = [masks / stem.with_suffix(".png") for stem in stems if stem not in by_stem]
     if missing:
-        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        wanted = masks / missing[0].relative_to(images).with_suffix(".png")
         raise DataError(
-            f"{missing[0]}{others} has no mask; expected {wanted}.", "Add it, or remove the image."
+            f"{len(missing)} images in {images} have no mask; missing: {name_all(missing)}.",
+            "Add them, or remove the images.",
         )
-    return MaskedFiles(paths, [by_stem[path.relative_to(images).with_suffix("")] for path in paths], channels)
+    alone = [path for stem, path in by_stem.items() if stem not in set(stems)]
+    if alone:
+        raise DataError(
+            f"{len(alone)} masks in {masks} have no image: {name_all(alone)}.",
+            "Add the images, or remove the masks.",
+        )
+    return MaskedFiles(paths, [by_stem[stem] for stem in stems], channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imgfw import Task
@@ -30,11 +31,13 @@ class Classification(Task):
         """Class indices as int64 `[B]`."""
         import torch
 
-        return torch.tensor(targets, dtype=torch.int64)
+        return torch.tensor([index(target) for target in targets], dtype=torch.int64)
 
     def check(self, targets: Tensor) -> list[tuple[int, str]]:
-        """Find class indices that no class has."""
+        """Find class indices that no class has, and labels that are no integers."""
         num_classes = self.info.num_classes
+        if targets.is_floating_point():
+            return [(i, f"label {target:g} is no integer") for i, target in enumerate(targets.tolist())]
         positions = ((targets < 0) | (targets >= num_classes)).nonzero().flatten().tolist()
         return [
             (i, f"label {int(targets[i])} is not one of the {num_classes} classes (0..{num_classes - 1})")

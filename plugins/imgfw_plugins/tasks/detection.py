@@ -36,7 +36,7 @@ class Detection(Task):
         return [_plain(target) for target in targets]
 
     def check(self, targets: list[dict[str, Tensor]]) -> list[tuple[int, str]]:
-        """Find boxes that aren't finite, are inverted or outside the image, and labels that no class has."""
+        """Find boxes that aren't finite, are inverted, empty or outside, and labels that no class has."""
         problems = ((i, self._problem(target)) for i, target in enumerate(targets))
         return [(i, problem) for i, problem in problems if problem is not None]
 
@@ -49,7 +49,8 @@ class Detection(Task):
         low, high = boxes.amin(dim=1), boxes[:, 2:] - boxes.new_tensor([width, height])
         findings = {
             "is not finite": ~boxes.isfinite().all(dim=1),
-            "has no area": (boxes[:, 2:] <= boxes[:, :2]).any(dim=1),
+            "is inverted": (boxes[:, 2:] < boxes[:, :2]).any(dim=1),
+            "has no area": (boxes[:, 2:] == boxes[:, :2]).any(dim=1),
             f"reaches outside the image, which is {width} wide and {height} high": (low < -_OUTSIDE_TOLERANCE)
             | (high > _OUTSIDE_TOLERANCE).any(dim=1),
         }
@@ -84,8 +85,11 @@ def _plain(target: dict[str, Any]) -> dict[str, Tensor]:
     from torchvision.transforms.v2.functional import convert_bounding_box_format
 
     boxes = convert_bounding_box_format(target["boxes"], new_format="XYXY")
+    labels = torch.as_tensor(target["labels"])
+    if len(labels) and labels.is_floating_point():
+        raise TypeError(f"labels are class indices, not {labels.dtype}")
     return {
         "boxes": boxes.as_subclass(torch.Tensor).reshape(-1, 4).float(),
-        "labels": torch.as_tensor(target["labels"], dtype=torch.int64),
+        "labels": labels.long(),
         "image_size": torch.tensor(target["boxes"].canvas_size),
     }

@@ -43,9 +43,13 @@ class Multilabel(Task):
             return [(i, reason) for i in range(len(targets))]
         wrong = (targets != 0) & (targets != 1)
         return [
-            (i, f"its multi-hot row holds {targets[i][wrong[i]][0].item():g}; only 0 and 1 have a meaning")
-            for i in wrong.any(dim=1).nonzero().flatten().tolist()
+            (i, self._problem(targets[i], wrong[i])) for i in wrong.any(dim=1).nonzero().flatten().tolist()
         ]
+
+    def _problem(self, row: Tensor, wrong: Tensor) -> str:
+        place = int(wrong.nonzero()[0])
+        name, value = self.info.classes[place], row[place].item()
+        return f"its multi-hot row holds {value:g} for the class {name!r}; only 0 and 1 have a meaning"
 
     def check_outputs(self, outputs: Any) -> str:
         """Outputs are logits `[B, K]`."""

@@ -45,20 +45,32 @@ class Segmentation(Task):
                 "Add resize, center_crop or random_resized_crop to the transforms, to make them alike.",
             )
         height, width = sizes[0]
-        return torch.stack([target.reshape(height, width) for target in targets]).long()
+        masks = torch.stack([target.reshape(height, width) for target in targets])
+        if masks.is_floating_point():
+            raise TypeError(f"a mask holds integers, not {masks.dtype}")
+        return masks.long()
 
     def check(self, targets: Tensor) -> list[tuple[int, str]]:
-        """Find masks that hold a value which is neither a class nor ignored."""
+        """Find masks that hold values which are neither classes nor ignored."""
         num_classes, ignored = self.info.num_classes, self.info.ignore_index
-        wrong = ((targets < 0) | (targets >= num_classes)) & (targets != ignored)
-        return [
-            (
-                i,
-                f"its mask holds the value {int(targets[i][wrong[i]][0])}, which is neither one of the "
-                f"{num_classes} classes (0..{num_classes - 1}) nor the ignored value {ignored}",
-            )
-            for i in wrong.flatten(1).any(dim=1).nonzero().flatten().tolist()
+        known = (targets >= 0) & (targets < num_classes) | (targets == ignored)
+        if targets.is_floating_point():
+            known &= targets == targets.round()
+        right = known.flatten(1).all(dim=1)
+        return [(i, self._problem(targets[i][~known[i]])) for i in (~right).nonzero().flatten().tolist()]
+
+    def _problem(self, unknown: Tensor) -> str:
+        """Say which values a mask holds that have no meaning, and in how many pixels."""
+        values, counts = unknown.unique(return_counts=True)
+        found = [
+            f"{value:g} in {count:,} pixel{'s' if count > 1 else ''}"
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True)
         ]
+        more = f" and {len(found) - 5} other values" if len(found) > 5 else ""
+        return (
+            f"its mask holds {', '.join(found[:5])}{more}; known are the {self.info.num_classes} classes "
+            f"(0..{self.info.num_classes - 1}) and the ignored value {self.info.ignore_index}"
+        )
 
     def check_outputs(self, outputs: Any) -> str:
         """Outputs are logits `[B, K, H, W]`."""

@@ -49,7 +49,8 @@ def test_right_boxes_pass_even_when_rounded_over_the_edge(task):
     ("box", "reason"),
     [
         ([float("nan"), 2, 3, 4], "box 0 (x1, y1, x2, y2 = nan, 2, 3, 4) is not finite"),
-        ([5, 2, 3, 4], "box 0 (x1, y1, x2, y2 = 5, 2, 3, 4) has no area"),
+        ([5, 2, 3, 4], "box 0 (x1, y1, x2, y2 = 5, 2, 3, 4) is inverted"),
+        ([5, 2, 5, 4], "box 0 (x1, y1, x2, y2 = 5, 2, 5, 4) has no area"),
         (
             [5, 2, 10, 45],
             "box 0 (x1, y1, x2, y2 = 5, 2, 10, 45) reaches outside the image, which is 60 wide and 40 high",

@@ -18,7 +18,7 @@ def test_multi_hot_rows_become_one_float_tensor(task):
 
 def test_values_other_than_0_and_1_are_found(task):
     assert task.check(torch.tensor([[1.0, 0.0], [0.0, 2.0]])) == [
-        (1, "its multi-hot row holds 2; only 0 and 1 have a meaning")
+        (1, "its multi-hot row holds 2 for the class 'dog'; only 0 and 1 have a meaning")
     ]
 
 
