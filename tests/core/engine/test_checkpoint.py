@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import resource
@@ -10,9 +11,9 @@ import shutil
 
 import pytest
 import torch
-from imgfw import DataError, ImgfwError, PluginError
-from imgfw.engine import checkpoint
-from imgfw.engine.checkpoint import DamagedCheckpointError
+from imgfw import DataError, DivergedError, ImgfwError, PluginError
+from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.checkpoint_folder import DamagedCheckpointError, NewerCheckpointError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -86,7 +87,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(folder, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("length", [0, 1, -2], ids=["empty", "one byte", "all but two bytes"])
+@pytest.mark.parametrize("length", [0, 1, -1], ids=["empty", "one byte", "all but one byte"])
 def test_a_file_cut_short_is_found(folder, name, length):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:length])
@@ -134,20 +135,63 @@ def test_two_files_that_changed_places_are_found(folder):
         checkpoint.load(folder)
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"format": None}, {"files": {}}, {"files": []}])
-def test_a_manifest_of_another_format_is_refused(folder, change):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | change))
+def rewrite_manifest(folder, change):
+    """Write a manifest that is right in itself, but says something else."""
+    manifest = json.loads((folder / "manifest.json").read_text()) | change
+    del manifest["sha256"]
+    own = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"sha256": own}, indent=2) + "\n")
+
+
+@pytest.mark.parametrize("change", [{"format": 1}, {"format": None}, {"files": {}}, {"files": []}])
+def test_a_manifest_that_cannot_be_is_refused(folder, change):
+    rewrite_manifest(folder, change)
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(folder)
 
 
 def test_a_manifest_that_lists_another_file_is_refused(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"]["more.safetensors"] = manifest["files"]["model.safetensors"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DamagedCheckpointError):
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, {"files": files | {"more.safetensors": files["model.safetensors"]}})
+    with pytest.raises(DamagedCheckpointError, match="lists other files"):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("change", [{"format": 3}, {"imgfw": "0.1.1"}, {"files": {}}])
+def test_a_manifest_that_was_changed_by_hand_is_found(folder, change):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | change, indent=2) + "\n")
+    with pytest.raises(DamagedCheckpointError, match=r"manifest\.json is not the file that was written"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("files", [{}, None], ids=["other files", "same files"])
+def test_a_later_format_is_refused_with_the_version_that_wrote_it(folder, files):
+    rewrite_manifest(
+        folder, {"format": 3, "imgfw": "7.8.9"} | ({"files": files} if files is not None else {})
+    )
+    with pytest.raises(NewerCheckpointError, match=r"written by imgfw 7\.8\.9 in format 3.*--upgrade imgfw"):
+        checkpoint.load(folder)
+    with pytest.raises(NewerCheckpointError):  # an older one is no substitute: its run went on
+        checkpoint.load_newest(folder.parent)
+
+
+def test_a_checkpoint_of_the_first_format_is_read(folder):
+    """The first format's manifest had neither a version nor a hash of its own, and its states fewer parts."""
+    document = json.loads((folder / "state.json").read_text()) | {"format": 1}
+    (folder / "state.json").write_text(json.dumps(document, indent=2) + "\n")
+    files = {
+        item.name: {"bytes": item.stat().st_size, "sha256": hashlib.sha256(item.read_bytes()).hexdigest()}
+        for item in folder.iterdir()
+        if item.name != "manifest.json"
+    }
+    manifest = {"format": 1, "files": {name: files[name] for name in FILES if name in files}}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    found = checkpoint.load(folder)
+    assert torch.equal(found.model["weight"], MODEL["weight"])
+    assert found.state["progress"] == STATE["progress"]
+    new = {name: found.state[name] for name in ("average", "built_from", "environment", "logged")}
+    assert new == {"average": None, "built_from": None, "environment": None, "logged": {}}
 
 
 def test_a_stray_file_beside_the_checkpoints_own_harms_nothing(folder):
@@ -173,7 +217,7 @@ def test_what_somebody_put_beside_the_checkpoints_is_none(tmp_path, stray):
     save_several(tmp_path, "1", "2")
     (tmp_path / stray).mkdir()
     assert [folder.name for folder in checkpoint.ordered(tmp_path)] == ["1", "2"]
-    checkpoint.rotate(tmp_path, keep=1)
+    checkpoint_folder.rotate(tmp_path, keep=1)
     assert (tmp_path / stray).is_dir()
     assert checkpoint.load_newest(tmp_path)[0].folder.name == "2"
 
@@ -198,14 +242,64 @@ def test_a_run_without_a_whole_checkpoint_says_why(tmp_path):
         checkpoint.load_newest(tmp_path)
 
 
+def test_rotation_keeps_the_newest_whole_one_though_newer_ones_are_damaged(tmp_path):
+    save_several(tmp_path, "1", "2", "3", "4", "5")
+    checkpoint_folder.mark(tmp_path, "best", tmp_path / "5")
+    checkpoint_folder.mark(tmp_path, "last", tmp_path / "5")
+    damage(tmp_path / "5" / "model.safetensors")
+    (tmp_path / "4" / "manifest.json").unlink()
+    checkpoint_folder.rotate(tmp_path, keep=2)
+    assert {folder.name for folder in checkpoint.ordered(tmp_path)} == {"3", "4", "5"}
+    assert checkpoint.load_newest(tmp_path)[0].state == {"number": 2}
+
+
+def test_what_a_killed_process_was_replacing_comes_back(tmp_path):
+    save_several(tmp_path, "1", "2")
+    (tmp_path / "2").rename(tmp_path / ".2.old")  # killed between the two renames
+    shutil.copytree(tmp_path / "1", tmp_path / ".2.tmp")
+    (tmp_path / ".last.tmp").symlink_to("2")
+    checkpoint_folder.clean_up(tmp_path)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["1", "2"]
+    assert checkpoint.load_newest(tmp_path)[0].state == {"number": 1}
+
+
+def test_what_was_replaced_already_does_not_come_back(tmp_path):
+    save_several(tmp_path, "1")
+    shutil.copytree(tmp_path / "1", tmp_path / ".1.old")
+    checkpoint.save(tmp_path / "1", model_of(7), {"number": 7})
+    shutil.copytree(tmp_path / "1", tmp_path / ".1.old")
+    checkpoint_folder.clean_up(tmp_path)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["1"]
+    assert checkpoint.load(tmp_path / "1").state == {"number": 7}
+
+
+@pytest.mark.parametrize("name", [".notes.tmp", "1.tmp", ".hidden", ".1.backup"])
+def test_cleaning_up_leaves_what_is_not_imgfws(tmp_path, name):
+    (tmp_path / name).mkdir()
+    checkpoint_folder.clean_up(tmp_path)
+    assert (tmp_path / name).is_dir()
+
+
+def test_a_disk_without_room_is_seen_before_anything_is_written(tmp_path, monkeypatch):
+    save_several(tmp_path, "1", "2")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1500))
+    monkeypatch.setattr(checkpoint, "save_file", no_space)
+    with pytest.raises(
+        ImgfwError, match=r"/2 cannot be .* 1,\d{3},\d{3} bytes are needed \(1,500 bytes are free"
+    ) as error:
+        checkpoint.save(tmp_path / "2", model_of(2), {"number": 2})
+    assert "Free some space; the earlier checkpoints are whole" in str(error.value)
+    check_earlier_ones_are_whole(tmp_path)
+
+
 @pytest.mark.parametrize("keep", [1, 2, 9])
 @pytest.mark.parametrize("best", ["1", "5"])
 def test_rotation_keeps_the_newest_the_best_and_the_last(tmp_path, keep, best):
     names = ["1", "2", "3", "4", "5"]
     save_several(tmp_path, *names)
-    checkpoint.mark(tmp_path, "best", tmp_path / best)
-    checkpoint.mark(tmp_path, "last", tmp_path / "4")
-    checkpoint.rotate(tmp_path, keep)
+    checkpoint_folder.mark(tmp_path, "best", tmp_path / best)
+    checkpoint_folder.mark(tmp_path, "last", tmp_path / "4")
+    checkpoint_folder.rotate(tmp_path, keep)
     left = {folder.name for folder in checkpoint.ordered(tmp_path)}
     assert left == {*names[-keep:], best, "4"}
     assert (tmp_path / "best").readlink().name == best
@@ -214,8 +308,8 @@ def test_rotation_keeps_the_newest_the_best_and_the_last(tmp_path, keep, best):
 
 
 def test_the_name_tells_how_far_the_run_was():
-    assert checkpoint.name_of(3, 0) == "3"
-    assert checkpoint.name_of(3, 120) == "3-step-120"
+    assert checkpoint_folder.name_of(3, 0) == "3"
+    assert checkpoint_folder.name_of(3, 120) == "3-step-120"
 
 
 def test_saving_again_replaces_what_was_there(tmp_path):
@@ -351,9 +445,11 @@ def test_weights_of_any_layout_are_saved_whole(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["weight", "running_var"])
-def test_a_weight_that_is_no_number_is_seen(value, name):
+def test_weights_that_are_no_numbers_are_not_written(tmp_path, value, name):
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
-    assert checkpoint.has_finite_weights(model)
+    checkpoint.save(tmp_path / "1", model.state_dict(), {})
     with torch.no_grad():
         getattr(model[1], name)[1] = value
-    assert not checkpoint.has_finite_weights(model)
+    with pytest.raises(DivergedError, match=rf"not finite \(1\.{name}\)"):
+        checkpoint.save(tmp_path / "2", model.state_dict(), {})
+    assert [item.name for item in tmp_path.iterdir()] == ["1"]
