@@ -115,20 +115,20 @@ class Catalog:
 
         try:
             wanted = Requirement(requirement)
+            if wanted.url:  # whoever follows the hint would install what a stranger put there
+                raise InvalidRequirement("names an address")
         except InvalidRequirement:
             raise PluginError(
                 f"{requirement!r} names no plugin.", 'Write "imgfw-plugin-x>=0.2" or "./file.py".'
             ) from None
+        advice = f"Run: pip install '{wanted.name}{wanted.specifier}'"
         declaration = self._declarations.get(normalize(wanted.name))
         if declaration is None:
-            raise PluginError(
-                f"The plugin {wanted.name} is not installed.", f"Run: pip install '{requirement}'"
-            )
+            raise PluginError(f"The plugin {wanted.name} is not installed.", advice)
         if not wanted.specifier.contains(declaration.version, prereleases=True):
             version = declaration.version or "unknown"
             raise PluginError(
-                f"The plugin {wanted.name} is installed in version {version}, not {wanted.specifier}.",
-                f"Run: pip install '{requirement}'",
+                f"The plugin {wanted.name} is installed in version {version}, not {wanted.specifier}.", advice
             )
         plugin = self._load(declaration.name)
         if plugin.status in ("broken", "disabled"):

@@ -2,8 +2,8 @@
 
 A recipe brings its plugin files along: they are in its folder, or below. One that is anywhere else, or that a
 link leads out of the folder to, must be named by whoever starts the run, with `-p` or IMGFW_PLUGINS; and
-they may forbid the files of recipes altogether, with `-p no:./`. The recipe in a run's folder is imgfw's own
-and names the files that were used, wherever they are.
+they may forbid the files of recipes altogether, with `-p no:./`. A dict is the program's that made it, and the
+recipe in a run's folder is imgfw's own: these name files wherever they are.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _refusal(number: int, word: str, source: Source, catalog: Catalog) -> Proble
     if not catalog.admits_files:
         return Problem(path, f"the plugin file {word} is not loaded: files of recipes are left out by -p.")
     within = file.is_relative_to(source.base_of("plugins").resolve())
-    if within or source.is_overridden("plugins") or source.of_a_run:
+    if within or source.is_overridden("plugins") or source.any_plugin_file:
         return None
     return Problem(
         path,

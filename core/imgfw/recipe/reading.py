@@ -26,7 +26,8 @@ class Source:
         folder: what the paths in it are relative to.
         stem: the file's name without suffix, the default name of the run.
         overridden: the paths that `--set` changed.
-        of_a_run: whether it is the recipe of a run's folder, which imgfw wrote.
+        any_plugin_file: whether it may name plugin files outside of its folder: a dict is a program's, and
+            the recipe in a run's folder is imgfw's own.
     """
 
     raw: Mapping[str, Any]
@@ -34,7 +35,7 @@ class Source:
     folder: Path
     stem: str
     overridden: tuple[str, ...] = ()
-    of_a_run: bool = False
+    any_plugin_file: bool = False
 
     def is_overridden(self, path: str) -> bool:
         """Whether `--set` gave the value at a path, or one around it."""
@@ -69,7 +70,7 @@ def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Sequence[str]
     paths = tuple(_override(data, word) for word in overrides)
     if paths:
         check_limits(data, label)
-    return Source(data, label, folder, stem, paths)
+    return Source(data, label, folder, stem, paths, any_plugin_file=isinstance(recipe, Mapping))
 
 
 def _copy(recipe: Mapping[str, Any], label: str) -> Any:

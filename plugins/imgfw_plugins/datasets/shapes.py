@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from imgfw import DatasetDescription, DatasetInfo, Ge, InMemory, Interval, MapDataset, Splits, about
+from imgfw import DatasetDescription, DatasetInfo, InMemory, Interval, MapDataset, Splits, about
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.tv_tensors import Image
 
     from imgfw_plugins.datasets.shape_scenes import Scenes
+
+_MOST_BYTES = 4_000_000_000
 
 _SHAPES = ("circle", "square", "triangle")
 _CLASSES = {"classification": _SHAPES, "segmentation": ("background", *_SHAPES), "detection": _SHAPES}
@@ -30,9 +32,9 @@ def shapes(
     *,
     task: Literal["classification", "segmentation", "detection"] = "classification",
     image_size: Annotated[int, Interval(ge=16, le=1024)] = 96,
-    num_train: Annotated[int, Ge(1)] = 2000,
-    num_val: Annotated[int, Ge(1)] = 400,
-    num_test: Annotated[int, Ge(1)] = 400,
+    num_train: Annotated[int, Interval(ge=1, le=10_000_000)] = 2000,
+    num_val: Annotated[int, Interval(ge=1, le=10_000_000)] = 400,
+    num_test: Annotated[int, Interval(ge=1, le=10_000_000)] = 400,
     max_shapes: Annotated[int, Interval(ge=1, le=16)] = 3,
 ) -> Splits:
     """Circles, squares and triangles drawn in memory, for classification, segmentation or detection.
@@ -63,9 +65,17 @@ def shapes(
 
 
 def _dataset(task: str, split: int, count: int, image_size: int, max_shapes: int) -> MapDataset:
-    """Draw one split."""
+    """Draw one split.
+
+    Raises:
+        ValueError: it would not fit into `_MOST_BYTES`.
+    """
     from imgfw_plugins.datasets.shape_scenes import LARGE, SMALL, draw_scenes
 
+    if count * 3 * image_size**2 > _MOST_BYTES:
+        raise ValueError(
+            f"{count:,} images of {image_size}x{image_size} pixels take more than {_MOST_BYTES / 1e9:g} GB"
+        )
     if task == "classification":
         scenes = draw_scenes(split, count, image_size, 1, LARGE)
         return InMemory(scenes.images, scenes.labels[:, 0])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from imgfw import Ge, about
+from imgfw import Ge, Interval, about
 
 from imgfw_plugins.metrics.confusion import from_confusion, mean_where
 
@@ -103,7 +103,9 @@ def recall(info: DatasetInfo, *, average: Average = "macro") -> Metric:
 
 
 @about(tasks=("classification",), results=lambda settings: {"auroc": "max"})
-def auroc(info: DatasetInfo, *, thresholds: Annotated[int, Ge(2)] | None = None) -> Metric:
+def auroc(
+    info: DatasetInfo, *, thresholds: Annotated[int, Interval(ge=2, le=10_000)] | None = None
+) -> Metric:
     """The area under the ROC curve of each class against the rest, averaged.
 
     Args:

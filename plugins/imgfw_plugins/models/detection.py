@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from imgfw import Ge, Interval, about
+from imgfw import Interval, about
 
 from imgfw_plugins.models.backbones import (
     MOBILENET_V3_LARGE,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = ("COCO_V1",)
 Threshold = Annotated[float, Interval(ge=0, le=1)]
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Interval(ge=1, le=16_384)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from imgfw import Ge, about
+from imgfw import Interval, about
 
 from imgfw_plugins.models.own_weights import OwnWeights, load_own_weights
 
@@ -17,7 +17,7 @@ HEAD = ("head.",)
 
 @about(tasks=("classification", "multilabel"), min_size=8, head=HEAD)
 def resnet9(
-    info: DatasetInfo, *, pretrained: OwnWeights = False, width: Annotated[int, Ge(1)] = 16
+    info: DatasetInfo, *, pretrained: OwnWeights = False, width: Annotated[int, Interval(ge=1, le=512)] = 16
 ) -> nn.Module:
     """A small and fast residual network for images of 8 to 64 pixels.
 

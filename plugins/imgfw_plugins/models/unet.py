@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
-from imgfw import Ge, Interval, about
+from imgfw import Interval, about
 
 from imgfw_plugins.models.own_weights import OwnWeights, load_own_weights
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 HEAD = ("head.",)
+_MOST_CHANNELS = 8192
 
 
 @about(tasks=("segmentation",), min_size=1, head=HEAD)
@@ -21,7 +22,7 @@ def unet(
     info: DatasetInfo,
     *,
     pretrained: OwnWeights = False,
-    width: Annotated[int, Ge(1)] = 32,
+    width: Annotated[int, Interval(ge=1, le=512)] = 32,
     depth: Annotated[int, Interval(ge=1, le=6)] = 3,
 ) -> nn.Module:
     """A small U-Net for segmentation, for images of any size.
@@ -37,6 +38,11 @@ def unet(
 
     Takes float images `[B, C, H, W]` and returns logits `[B, num_classes, H, W]`.
     """
+    if width * 2**depth > _MOST_CHANNELS:
+        raise ValueError(
+            f"width {width} and depth {depth} make {width * 2**depth:,} channels, "
+            f"more than {_MOST_CHANNELS:,}"
+        )
     model = _network(info.channels, info.num_classes, [width * 2**level for level in range(depth + 1)])
     load_own_weights(model, pretrained, head=HEAD)
     return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from imgfw import Ge, Transform
+from imgfw import Ge, Interval, Transform
 
 from imgfw_plugins.transforms.color import check_grey_or_rgb
 from imgfw_plugins.transforms.geometry import Resampling, rotated, shear_angle, warped
@@ -146,9 +146,9 @@ class RandAugment(_Policy):
         self,
         info: DatasetInfo,
         *,
-        num_ops: Annotated[int, Ge(1)] = 2,
+        num_ops: Annotated[int, Interval(ge=1, le=100)] = 2,
         magnitude: Annotated[int, Ge(0)] = 9,
-        num_magnitude_bins: Annotated[int, Ge(2)] = 31,
+        num_magnitude_bins: Annotated[int, Interval(ge=2, le=1000)] = 31,
         interpolation: Resampling = "nearest",
         fill: Fill = 0.0,
     ) -> None:
@@ -183,7 +183,7 @@ class TrivialAugmentWide(_Policy):
         self,
         info: DatasetInfo,
         *,
-        num_magnitude_bins: Annotated[int, Ge(2)] = 31,
+        num_magnitude_bins: Annotated[int, Interval(ge=2, le=1000)] = 31,
         interpolation: Resampling = "nearest",
         fill: Fill = 0.0,
     ) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from imgfw import Ge, Interval
+from imgfw import Interval
 
 if TYPE_CHECKING:
     from imgfw import DatasetInfo
 
 Probability = Annotated[float, Interval(ge=0, le=1)]
-Side = Annotated[int, Ge(1)]
+MAX_PIXELS_A_SIDE = 16_384
+"""Larger images than these are a mistake, or meant to take the machine's memory."""
+
+Side = Annotated[int, Interval(ge=1, le=MAX_PIXELS_A_SIDE)]
 Size = Side | tuple[Side, Side]
 Range = float | tuple[float, float]
 Fill = float | tuple[float, ...]
-Margin = Annotated[int, Ge(0)]
+Margin = Annotated[int, Interval(ge=0, le=MAX_PIXELS_A_SIDE)]
 Margins = Margin | tuple[Margin, Margin] | tuple[Margin, Margin, Margin, Margin]
 PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
 
