@@ -22,7 +22,7 @@ from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.data import Data
 from imgfw.engine.generators import seed_all
 from imgfw.engine.loading import Feeder, Fetcher, choose_num_workers
-from imgfw.engine.parameters import freeze, parameter_groups
+from imgfw.engine.parameters import freeze, parameter_groups, trains_batch_norm
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_precision
 from imgfw.engine.recomputation import recompute_blocks
@@ -30,7 +30,8 @@ from imgfw.engine.schedule import Schedule
 from imgfw.engine.splits import SplitView
 from imgfw.engine.workers import BatchLoader, Job
 from imgfw.recipe.checking import monitors, reported_metrics, with_inner
-from imgfw.recipe.resolving import Node, ResolvedRecipe
+from imgfw.recipe.nodes import Node
+from imgfw.recipe.resolving import ResolvedRecipe
 from imgfw.recipe.schema import ModelCore, OptimizerCore, SchedulerCore
 
 
@@ -174,7 +175,7 @@ def build_parts(
     _refuse_coupled_loss(resolved)
     _refuse_missing_monitors(resolved, data)
     loss = build(resolved.loss, {"info": data.info, "model": model})
-    batches = _batch_plan(resolved, data)
+    batches = _batch_plan(resolved, data, model)
     plan = _plan(resolved, batches)
     optimizer = _optimizer(resolved, data, model)
     offered = {"info": data.info, "optimizer": optimizer, "plan": plan}
@@ -270,7 +271,7 @@ def _refuse_missing_monitors(resolved: ResolvedRecipe, data: Data) -> None:
         raise RecipeError(problems, resolved.source.label)
 
 
-def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:
+def _batch_plan(resolved: ResolvedRecipe, data: Data, model: nn.Module) -> BatchPlan:
     loader, train = resolved.recipe.loader, resolved.recipe.train
     return BatchPlan(
         len(data.views.train),
@@ -278,6 +279,7 @@ def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:
         accumulate=train.accumulate,
         seed=resolved.recipe.seed,
         drop_last=loader.drop_last,
+        smallest=2 if trains_batch_norm(model) else 1,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
