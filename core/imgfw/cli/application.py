@@ -22,6 +22,7 @@ from imgfw.cli.predict import predict
 from imgfw.cli.run import run
 from imgfw.cli.schema import schema
 from imgfw.cli.show import show
+from imgfw.cli.verify_resume import verify_resume
 
 
 class Application(click.Group):
@@ -68,6 +69,7 @@ for command in (
     predict,
     check,
     show,
+    verify_resume,
     schema,
     init,
     list_plugins,

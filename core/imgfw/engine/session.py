@@ -16,6 +16,7 @@ from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.building import Parts, build_parts, try_model
 from imgfw.engine.changes import Difference
 from imgfw.engine.clock import Clock
+from imgfw.engine.comparison import named
 from imgfw.engine.console import Console, show_log
 from imgfw.engine.data import build_data
 from imgfw.engine.environment import describe_environment
@@ -52,7 +53,15 @@ class RunResult:
 
 
 class Session:
-    """One training session of a run: from the start, or from a checkpoint."""
+    """One training session of a run: from the start, or from a checkpoint.
+
+    Attributes:
+        callbacks: the recipe's, by what they are called, once they are built.
+        steps_per_epoch: optimizer steps of an epoch, once the data is read.
+    """
+
+    callbacks: dict[str, Callback]
+    steps_per_epoch: int
 
     def __init__(
         self,
@@ -62,6 +71,7 @@ class Session:
         found: checkpoint.Checkpoint | None = None,
         extra: Sequence[Callback] = (),
         changes: Sequence[Difference] = (),
+        interruption: Interruption | None = None,
     ) -> None:
         self._resolved = resolved
         self._folder = folder
@@ -69,6 +79,7 @@ class Session:
         self._found = found
         self._extra = extra
         self._changes = changes
+        self._interruption = interruption or Interruption()
         self._notify: Events | None = None
         self._status = "failed"
         self._progress = Progress()
@@ -83,7 +94,7 @@ class Session:
 
     def _see_through(self) -> RunResult:
         """Do it all; whatever ends the run is in its summary."""
-        interruption = Interruption()
+        interruption = self._interruption
         try:
             with watch_signals(interruption):
                 return self._train_and_test(interruption)
@@ -123,6 +134,9 @@ class Session:
     def _train_and_test(self, interruption: Interruption) -> RunResult:
         parts, run = self._build()
         self._begun, interruption.at_once = True, False
+        types = [node.provider.qualified for node in self._resolved.callbacks]
+        self.callbacks = named(types, parts.callbacks)
+        self.steps_per_epoch = parts.plan.steps_per_epoch
         self._notify = notify = Events([*parts.callbacks, *self._extra], run)
         trainer = Trainer(
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
