@@ -20,13 +20,20 @@ def images(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize(
-    "words", [(), ("recipe.json", "--resume", "runs/a"), ("--resume", "runs/a", "--set", "seed=1")]
-)
-def test_a_run_starts_from_a_recipe_or_goes_on_as_it_is(imgfw, words):
+@pytest.mark.parametrize("words", [(), ("recipe.json", "--allow-changes")])
+def test_a_run_starts_from_a_recipe_or_goes_on(imgfw, words):
     result = imgfw("run", *words)
     assert result.exit_code == 2
     assert "--resume" in result.stderr
+
+
+def test_a_run_goes_on_with_what_is_changed_and_refuses_what_is_not_allowed(imgfw, train):
+    folder = train(model="tinynet", data="digits", loader={"num_workers": 0, "batch_size": 1437})
+    refused = imgfw("run", "--resume", folder, "--set", "optimizer.lr=0.1", "--set", "train.steps=3")
+    assert refused.exit_code == 2
+    assert "changes the trajectory: optimizer.lr: 0.001 -> 0.1" in refused.stderr
+    assert "safe: train.steps: 2 -> 3" in refused.stderr
+    assert "--allow-changes" in refused.stderr
 
 
 def test_a_wrong_recipe_is_refused_before_processes_are_started(imgfw, write_recipe, monkeypatch):
@@ -44,6 +51,15 @@ def test_processes_are_given_the_same_command(imgfw, write_recipe, monkeypatch):
     result = imgfw("--quiet", "run", recipe, "--set", "seed=3", "--nproc", "2")
     assert result.exit_code == 5
     assert started == [(["-m", "imgfw", "--quiet", "run", "--set", "seed=3", "--", str(recipe)], 2)]
+
+
+def test_processes_resume_with_the_same_changes(imgfw, write_recipe, monkeypatch):
+    started = []
+    monkeypatch.setattr("imgfw.cli.processes.launch", lambda *words: started.append(words) or 0)
+    recipe = write_recipe()
+    words = ["--resume", "runs/a", "--allow-changes"]
+    assert imgfw("run", recipe, *words, "--set", "seed=3", "--nproc", "2").exit_code == 0
+    assert started == [(["-m", "imgfw", "run", "--set", "seed=3", *words, "--", str(recipe)], 2)]
 
 
 @pytest.mark.parametrize(
