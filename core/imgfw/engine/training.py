@@ -149,7 +149,6 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
         trainer.clock.waiting_for_data += time.perf_counter() - began
         yield step, micro_batches
         if trainer.progress.halvings != halvings:  # they were too large for the memory
-            del micro_batches, fetched
             yield from _batches(trainer, epoch, range(step, steps.stop))
             return
 
