@@ -86,6 +86,8 @@ def share_text(text: str) -> str:
     data = text.encode() if is_main() else b""
     length = torch.tensor(len(data))
     dist.broadcast(length, 0)
+    if not length:
+        return ""
     content = torch.zeros(int(length), dtype=torch.uint8)
     if is_main():
         content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
