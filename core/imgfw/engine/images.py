@@ -6,6 +6,7 @@ the size against a limit. Whatever is wrong with a file is a `BadSampleError` th
 
 from __future__ import annotations
 
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,7 +107,7 @@ def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[
         # Pillow warns of oddities in files that it reads all the same; a training run cannot mend them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            file = BytesIO(source) if isinstance(source, bytes) else source
+            file = BytesIO(source) if isinstance(source, bytes) else _finite(source, name)
             with Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
@@ -118,6 +119,14 @@ def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[
         raise
     except Exception as error:  # decoders meet damaged files with every kind of exception
         raise BadSampleError(name, _reason(source, error)) from error
+
+
+def _finite(path: Path | str, name: str) -> Path | str:
+    """A path, unless a pipe or a device is there, which might never end."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadSampleError(name, "is a pipe or a device, not a file")
+    return path
 
 
 def _reason(source: Path | str | bytes, error: Exception) -> str:

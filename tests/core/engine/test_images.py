@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zlib
@@ -193,6 +194,27 @@ def test_empty_and_missing_files_and_folders_are_named(tmp_path):
         read_image(tmp_path / "missing.jpg")
     with pytest.raises(BadSampleError, match="cannot be read"):
         read_image(tmp_path)
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(BadSampleError, match=r"pipe\.png: is a pipe or a device, not a file"):
+        read_image(tmp_path / "pipe.png")
+
+
+def test_a_loop_of_links_is_named(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(BadSampleError, match=r"a\.png: cannot be read \(Too many levels of symbolic links\)"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(BadSampleError, match=r"a\.png: cannot be read \(Permission denied\)"):
+        read_image(tmp_path / "a.png")
 
 
 def test_the_content_of_a_file_is_read_like_the_file(tmp_path):
