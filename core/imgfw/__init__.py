@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from imgfw.contract.settings import Settings
     from imgfw.contract.task import Task
     from imgfw.contract.transform import Transform
+    from imgfw.contract.weight_names import without_wrappers
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
     from imgfw.engine.runs import resume, run
@@ -73,6 +74,7 @@ _HOMES = {
     "imgfw.contract.settings": ("Settings",),
     "imgfw.contract.task": ("Task",),
     "imgfw.contract.transform": ("Transform",),
+    "imgfw.contract.weight_names": ("without_wrappers",),
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
     "imgfw.engine.runs": ("resume", "run"),
@@ -136,6 +138,7 @@ __all__ = [
     "read_mask",
     "resume",
     "run",
+    "without_wrappers",
 ]
 
 

@@ -14,6 +14,7 @@ from imgfw.cli.doctor import doctor
 from imgfw.cli.evaluate import evaluate
 from imgfw.cli.failures import exit_code_of
 from imgfw.cli.init import init
+from imgfw.cli.inspect import inspect
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.list_components import list_components
 from imgfw.cli.list_plugins import list_plugins
@@ -67,6 +68,7 @@ for command in (
     run,
     evaluate,
     predict,
+    inspect,
     check,
     show,
     verify_resume,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from imgfw import DataError
+from imgfw import DataError, without_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, head: Sequenc
     """Load a state dict into a model.
 
     Tensors of the head whose first dimension alone differs are left as they are: the file was trained on
-    another number of classes. Batch counters (`num_batches_tracked`), which old files lack, stay zero.
+    another number of classes. What `torch.compile`, DDP or an average of weights puts before the names is no
+    difference. Batch counters (`num_batches_tracked`), which old files lack, stay zero.
 
     Args:
         model: changed in place.
@@ -31,6 +32,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, head: Sequenc
         imgfw.DataError: listing what is missing, what is too much, and what has another shape.
     """
     own = model.state_dict()
+    notes = getattr(state, "_metadata", own._metadata)  # type: ignore[attr-defined]
+    state = without_wrappers(state, own)
     differing = {
         name: tensor for name, tensor in state.items() if name in own and own[name].shape != tensor.shape
     }
@@ -40,7 +43,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, head: Sequenc
         if name.startswith(tuple(head)) and tensor.shape[1:] == own[name].shape[1:]
     }
     usable = OrderedDict((name, tensor) for name, tensor in state.items() if name not in differing)
-    usable._metadata = getattr(state, "_metadata", own._metadata)  # type: ignore[attr-defined]
+    usable._metadata = notes  # type: ignore[attr-defined]
     result = model.load_state_dict(usable, strict=False)
     missing = [
         name
