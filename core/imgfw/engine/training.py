@@ -141,8 +141,7 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
     """The micro-batches of each step; the time spent waiting for them is noted."""
     halvings = trainer.progress.halvings
     plans = [trainer.parts.batches.micro_batches(epoch, step, halvings) for step in steps]
-    jobs = [(epoch, indices) for plan in plans for indices in plan]
-    fetched = trainer.parts.train_loader.run(jobs)
+    fetched = trainer.parts.train_loader.run([(epoch, indices) for plan in plans for indices in plan])
     for step, plan in zip(steps, plans, strict=True):
         began = time.perf_counter()
         micro_batches = [next(fetched) for _ in plan]

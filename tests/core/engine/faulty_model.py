@@ -12,11 +12,11 @@ from torch import nn
 class Faulty(nn.Module):
     """Counts its training batches, from 1, and goes wrong in some of them."""
 
-    def __init__(self, classes, fault, at, norm, dropout, fits):
+    def __init__(self, channels, classes, fault, at, norm, dropout, fits):
         super().__init__()
         norms = nn.BatchNorm2d(8) if norm else nn.Identity()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 8, 3), norms, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+            nn.Conv2d(channels, 8, 3), norms, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
         )
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(8, classes))
         self.fault, self.at, self.fits = fault, at, fits
@@ -56,7 +56,7 @@ def faulty(
         dropout: probability.
         fits: samples that fit into memory, in training and in evaluation.
     """
-    return Faulty(info.num_classes, fault, at, norm, dropout, fits)
+    return Faulty(info.channels, info.num_classes, fault, at, norm, dropout, fits)
 
 
 @imgfw.hookimpl

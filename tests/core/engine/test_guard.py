@@ -9,6 +9,7 @@ import imgfw
 import pytest
 import torch
 from imgfw.engine import guard, runs
+from PIL import Image
 from safetensors.torch import load_file
 
 from .conftest import FAULTY, fingerprint
@@ -63,6 +64,20 @@ def leave_to_optimizer(monkeypatch):
 def skipping(fault, at, optimizer):
     model = {"type": "faulty", "fault": fault, "at": at}
     return {"train.non_finite": "skip", "model": model, "optimizer": optimizer}
+
+
+def test_files_are_named_where_the_dataset_tells_them(train, tmp_path):
+    for split, count in (("train", 3), ("val", 1)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pets" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (8, 8)).save(folder / f"{number}.png")
+    changes = {"data": {"type": "image_folder", "root": str(tmp_path / "pets")}, "loader.num_workers": 0}
+    with pytest.raises(imgfw.DivergedError, match=r"train/(cat|dog)/\d\.png, .* and 2 more\)"):
+        train(FAULTY, changes={**changes, "model": {"type": "faulty", "at": [1]}})
+    (event,) = events_of(tmp_path / "runs" / "tiny", "non_finite")
+    assert len(event["files"]) == 6
 
 
 FAULTS = ["activations", "gradient"]

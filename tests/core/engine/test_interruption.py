@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 
 import pytest
-from imgfw.engine.interruption import Interruption, watch_signals
+from imgfw.engine.interruption import Interruption, ignore_signals_in_worker, watch_signals
 
 
 def send(number):
@@ -21,7 +22,7 @@ def saving():
     return interruption
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_is_noted_and_nothing_else_happens(number):
     interruption = saving()
     with watch_signals(interruption):
@@ -47,6 +48,31 @@ def test_a_second_sigterm_changes_nothing():
         send(signal.SIGTERM)
         send(signal.SIGTERM)
         assert interruption.requested()
+
+
+def _work(connection):
+    ignore_signals_in_worker(0)
+    for _ in iter(connection.recv, None):
+        connection.send("alive")
+
+
+def test_a_worker_obeys_only_the_process_that_it_works_for():
+    processes = multiprocessing.get_context("fork")
+    here, there = processes.Pipe()
+    worker = processes.Process(target=_work, args=(there,), daemon=True)
+    worker.start()
+    there.close()
+    here.send("ready?")
+    assert here.recv() == "alive"
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM):
+        stranger = processes.Process(target=os.kill, args=(worker.pid, number))
+        stranger.start()
+        stranger.join()
+        here.send("still there?")
+        assert here.recv() == "alive"
+    worker.terminate()
+    worker.join(30)
+    assert worker.exitcode == 0
 
 
 def test_the_signals_are_given_back():
