@@ -240,17 +240,23 @@ def _index(
 def _problem(annotation: Any, box: Box, size: tuple[int, int], class_of: dict[int, int]) -> str:
     """Say why an annotation cannot be right; empty where nothing is wrong with it."""
     left, top, width, height = box
-    name = f"annotation {annotation.get('id')}"
-    if annotation["category_id"] not in class_of:
-        return f"{name} has the category {annotation['category_id']}, which the file does not list"
-    name += f" has the box (x, y, width, height = {left:g}, {top:g}, {width:g}, {height:g})"
-    if not all(map(math.isfinite, box)):
-        return f"{name}, which is not finite"
-    if width < 0 or height < 0:
-        return f"{name}, which is inverted"
-    if width == 0 or height == 0:
-        return f'{name}, which is empty ("drop_empty_boxes": true leaves such boxes out)'
     beyond = max(-left, -top, left + width - size[1], top + height - size[0])
-    if beyond > _OUTSIDE_TOLERANCE:
-        return f"{name}, which reaches outside the image, {size[1]} wide and {size[0]} high"
-    return ""
+    if annotation["category_id"] not in class_of:
+        problem = f"has the category {annotation['category_id']}, which the file does not list"
+    elif not all(map(math.isfinite, box)):
+        problem = f"has the box {_named(box)}, which is not finite"
+    elif width < 0 or height < 0:
+        problem = f"has the box {_named(box)}, which is inverted"
+    elif width == 0 or height == 0:
+        hint = '"drop_empty_boxes": true leaves such boxes out'
+        problem = f"has the box {_named(box)}, which is empty ({hint})"
+    elif beyond > _OUTSIDE_TOLERANCE:
+        image = f"{size[1]} wide and {size[0]} high"
+        problem = f"has the box {_named(box)}, which reaches outside the image, {image}"
+    else:
+        return ""
+    return f"annotation {annotation.get('id')} {problem}"
+
+
+def _named(box: Box) -> str:
+    return f"(x, y, width, height = {', '.join(f'{number:g}' for number in box)})"

@@ -83,8 +83,11 @@ def _plain(target: dict[str, Any]) -> dict[str, Tensor]:
     """A dataset's target as plain tensors, its boxes as x1, y1, x2, y2."""
     import torch
     from torchvision.transforms.v2.functional import convert_bounding_box_format
+    from torchvision.tv_tensors import BoundingBoxFormat
 
-    boxes = convert_bounding_box_format(target["boxes"], new_format="XYXY")
+    boxes = target["boxes"]
+    if boxes.format != BoundingBoxFormat.XYXY:
+        boxes = convert_bounding_box_format(boxes, new_format="XYXY")
     labels = torch.as_tensor(target["labels"])
     if len(labels) and labels.is_floating_point():
         raise TypeError(f"labels are class indices, not {labels.dtype}")
