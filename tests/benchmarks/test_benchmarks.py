@@ -47,6 +47,11 @@ def test_the_input_is_measured_beside_torchvision(part):
     assert list(figures_of(section).values()) == [2, 2, 2]
 
 
+def test_saving_is_measured_beside_torch(part):
+    section = part("saving").measure(part("measuring").Effort(rounds=1, steps=1))
+    assert list(figures_of(section).values()) == [2, 2, 2, 2]
+
+
 def test_the_start_of_commands_is_measured(part):
     section = part("startup").measure(rounds=1, light=True)
     assert figures_of(section) == {
