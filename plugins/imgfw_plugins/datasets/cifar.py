@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgfw import DataError, DatasetDescription, DatasetInfo, InMemory, Splits, about
 
-from imgfw_plugins.datasets.downloads import fetch
+from imgfw_plugins.datasets.downloads import fetch, unpack
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -104,9 +104,9 @@ def _provide(published: type[CIFAR10], root: Path, download: bool) -> None:
         return
     archive = root / published.filename
     if download and not check_integrity(archive, published.tgz_md5):
-        fetch([published.url], archive, published.tgz_md5)
+        fetch([published.url], archive, f"md5:{published.tgz_md5}")
     if archive.is_file():
-        _extract(archive, published.tgz_md5)
+        _unpack(published, archive)
     wrong = _wrong_file(published, root)
     if wrong is not None:
         state = "is not the published file (its md5 differs)" if wrong.exists() else "does not exist"
@@ -116,32 +116,34 @@ def _provide(published: type[CIFAR10], root: Path, download: bool) -> None:
         )
 
 
+def _files(published: type[CIFAR10]) -> list[tuple[str, str]]:
+    """The names of the files in their folder, and the md5 of each."""
+    meta = (published.meta["filename"], published.meta["md5"])
+    return [*published.train_list, *published.test_list, meta]
+
+
 def _wrong_file(published: type[CIFAR10], root: Path) -> Path | None:
     """The first of the files that is missing or differs from the published one."""
     from torchvision.datasets.utils import check_integrity
 
-    meta = (published.meta["filename"], published.meta["md5"])
-    for name, md5 in [*published.train_list, *published.test_list, meta]:
+    for name, md5 in _files(published):
         path = root / published.base_folder / name
         if not check_integrity(path, md5):
             return path
     return None
 
 
-def _extract(archive: Path, md5: str) -> None:
-    """Extract the published archive beside itself.
+def _unpack(published: type[CIFAR10], archive: Path) -> None:
+    """Unpack the published archive beside itself.
 
     Raises:
         DataError: it is another file.
     """
-    import tarfile
-
     from torchvision.datasets.utils import check_integrity
 
-    if not check_integrity(archive, md5):
+    if not check_integrity(archive, published.tgz_md5):
         raise DataError(
             f"{archive} is not the published file (its md5 differs).",
             "Delete it, and fetch it anew.",
         )
-    with tarfile.open(archive) as tar:
-        tar.extractall(archive.parent, filter="data")
+    unpack(archive, [f"{published.base_folder}/{name}" for name, _ in _files(published)], archive.parent)

@@ -86,14 +86,19 @@ def _find(published: type[MNIST], packed_name: str, md5: str, root: Path, downlo
         for path in (folder / name, folder / packed_name):
             if path.is_file():
                 return path
-    urls = [f"{mirror}{packed_name}" for mirror in published.mirrors]
+    urls = [f"{_over_https(mirror)}{packed_name}" for mirror in published.mirrors]
     if not download:
         raise DataError(
             f"{root} holds neither {name} nor {packed_name} (nor does {raw}).",
             f'Set "download": true, or fetch {urls[0]} and put it into {root}.',
         )
-    fetch(urls, raw / packed_name, md5)
+    fetch(urls, raw / packed_name, f"md5:{md5}")
     return raw / packed_name
+
+
+def _over_https(mirror: str) -> str:
+    """A mirror's address over https. What S3 serves as a website over http only, it serves so as files."""
+    return mirror.replace("http:", "https:", 1).replace(".s3-website.", ".s3.", 1)
 
 
 def _read(images_path: Path, labels_path: Path) -> InMemory:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".safetensors", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
+_MOST_BYTES = 4_000_000_000
+"""Of published weights; the largest have 2.6 GB."""
 
 
 def check_source(setting: str, source: Path, names: Sequence[str]) -> None:
@@ -58,6 +60,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no state dict (names and tensors).",
             'Save it with torch.save(model.state_dict(), "weights.pth").',
         )
+    for name, tensor in state.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise DataError(f"{path}: the tensor {name} claims more values than the file holds.")
     return _without_prefixes(state)
 
 
@@ -67,7 +72,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError, TypeError, RuntimeError) as error:
         raise DataError(f"{path} is no readable safetensors file: {error}.") from error
 
 
@@ -76,6 +81,7 @@ def _read_torch_file(path: Path) -> Any:
 
     import torch
 
+    _refuse_packed(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -85,6 +91,26 @@ def _read_torch_file(path: Path) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is no readable PyTorch file: {error}.") from error
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse an archive that would grow when it is read: torch.save packs nothing, yet torch.load unpacks.
+
+    Raises:
+        imgfw.DataError: a part of it is compressed, or shares its bytes with another.
+    """
+    from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
+
+    if not is_zipfile(path):
+        return  # a file of torch before 1.6, which cannot be packed
+    try:
+        with ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{path} is no readable PyTorch file: {error}.") from error
+    packed = any(part.compress_type != ZIP_STORED for part in parts)
+    if packed or sum(part.file_size for part in parts) > path.stat().st_size:
+        raise DataError(f"{path} is larger unpacked than it is, which no file of torch.save is.")
 
 
 def _unwrap(content: Any) -> dict[str, Tensor] | None:
@@ -112,7 +138,9 @@ def _renamed(state: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tenso
 
 
 def download_weights(weights: Any) -> dict[str, Tensor]:
-    """Get weights that torchvision publishes, from its cache folder or the network, with its hash checked.
+    """Get weights that torchvision publishes, from torch's cache folder or the network.
+
+    Their name holds the beginning of their SHA-256, by which a download is checked.
 
     Args:
         weights: a member of a torchvision weights enumeration.
@@ -120,20 +148,13 @@ def download_weights(weights: Any) -> dict[str, Tensor]:
     Raises:
         imgfw.DataError: if they can't be had; says which file to put where.
     """
-    import sys
-    from urllib.error import URLError
-
     from torch import hub
 
-    try:
-        return hub.load_state_dict_from_url(
-            weights.url, map_location="cpu", progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-        )
-    except (URLError, OSError, RuntimeError) as error:
-        folder = Path(hub.get_dir()) / "checkpoints"
-        file_name = weights.url.rsplit("/", 1)[-1]
-        raise DataError(
-            f"The weights {weights} could not be downloaded from {weights.url}: {error}.",
-            f"Without a network, put that file at {folder / file_name}, or give "
-            f'"pretrained" the path of a .safetensors or .pth file.',
-        ) from error
+    from imgfw_plugins.datasets.downloads import fetch
+
+    name = weights.url.rsplit("/", 1)[-1]
+    target = Path(hub.get_dir()) / "checkpoints" / name
+    if not target.is_file():
+        sha256 = name.rpartition("-")[2].partition(".")[0]
+        fetch([weights.url], target, f"sha256:{sha256}", max_bytes=_MOST_BYTES)
+    return _read_torch_file(target)  # type: ignore[no-any-return]

@@ -117,7 +117,7 @@ def md5_of(path: Path) -> str:
 
 
 @pytest.fixture(params=["CIFAR10", "CIFAR100"])
-def published(request, tmp_path, monkeypatch):
+def published(request, tmp_path, monkeypatch, serve):
     """A small dataset in the published layout, whose checksums stand in the place of the published ones.
 
     Returns its provider, torchvision's class, and the folder that plays the network.
@@ -138,7 +138,7 @@ def published(request, tmp_path, monkeypatch):
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder, table.base_folder)
     monkeypatch.setattr(table, "tgz_md5", md5_of(archive))
-    monkeypatch.setattr(table, "url", archive.as_uri())
+    monkeypatch.setattr(table, "url", serve(archive.parent) + archive.name)
     return {"CIFAR10": cifar10, "CIFAR100": cifar100}[request.param], table, tmp_path / "network"
 
 
@@ -206,8 +206,8 @@ def test_another_archive_is_refused_and_not_extracted(published, tmp_path):
 
 def test_without_network_the_error_says_how_to_do_it_by_hand(published, tmp_path, monkeypatch):
     provider, table, _ = published
-    monkeypatch.setattr(table, "url", "http://127.0.0.1:9/archive.tar.gz")
-    with pytest.raises(DataError, match=r"Fetch http://127\.0\.0\.1:9/archive\.tar\.gz"):
+    monkeypatch.setattr(table, "url", "https://127.0.0.1:9/archive.tar.gz")
+    with pytest.raises(DataError, match=r"Fetch https://127\.0\.0\.1:9/archive\.tar\.gz"):
         provider(root=tmp_path / "data", download=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -157,12 +158,12 @@ def test_images_of_another_size_are_refused(tmp_path):
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch) -> Path:
+def mirror(tmp_path, monkeypatch, serve) -> Path:
     """A mirror in a folder, with its checksums in the place of the published ones."""
     folder = write(tmp_path / "mirror", packed=True)
+    address = serve(folder)
     sums = [(f"{name}.gz", hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest()) for name in NAMES]
-    absent = (tmp_path / "absent").as_uri() + "/"
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [absent, folder.as_uri() + "/"])
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [f"{address}absent/", address])
     monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
     return folder
 
@@ -184,8 +185,23 @@ def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(tmp_path
     assert list((tmp_path / "data/MNIST/raw").iterdir()) == []
 
 
+@pytest.mark.parametrize("published", [torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST])
+def test_torchvisions_mirrors_are_asked_over_https_only(tmp_path, monkeypatch, published):
+    asked: list[str] = []
+
+    def note(urls, target, checksum):
+        asked.extend(urls)
+        raise DataError("no network")
+
+    monkeypatch.setattr(sys.modules["imgfw_plugins.datasets.mnist"], "fetch", note)
+    with pytest.raises(DataError, match="no network"):
+        {"MNIST": mnist, "FashionMNIST": fashion_mnist}[published.__name__](root=tmp_path, download=True)
+    assert len(asked) == len(published.mirrors)
+    assert all(url.startswith("https://") and "s3-website" not in url for url in asked)
+
+
 def test_without_network_the_error_says_how_to_do_it_by_hand(tmp_path, monkeypatch):
-    closed = "http://127.0.0.1:9/"
+    closed = "https://127.0.0.1:9/"
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [closed])
     with pytest.raises(DataError) as caught:
         mnist(root=tmp_path, download=True)

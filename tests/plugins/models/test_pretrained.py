@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
 import pickle
+import struct
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from urllib.error import URLError
+from urllib.request import OpenerDirector
 
 import pytest
 import torch
 from imgfw import DataError
+from imgfw_plugins.datasets import downloads as published_files
 from imgfw_plugins.models.classification import fold_input_scaling, keep_own_classifier
 from safetensors.torch import save_file
-from torch import hub
 from torchvision import models
 from torchvision.models import Inception3
 
@@ -22,15 +26,20 @@ def trained(build, info) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def downloads(monkeypatch) -> dict[str, dict[str, torch.Tensor]]:
+def downloads(monkeypatch, tmp_path) -> dict[str, dict[str, torch.Tensor]]:
     """Stands in for the network: state dicts by the beginning of their file's name."""
     files: dict[str, dict[str, torch.Tensor]] = {}
 
-    def fetch(url, **options):
-        assert options["check_hash"] and options["weights_only"]
-        return next(state for name, state in files.items() if url.rsplit("/", 1)[-1].startswith(name))
+    def fetch(urls, target, checksum, *, max_bytes):
+        [url] = urls
+        assert checksum == f"sha256:{target.stem.rpartition('-')[2]}" and len(checksum) == 15
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(
+            next(state for name, state in files.items() if url.rpartition("/")[2].startswith(name)), target
+        )
 
-    monkeypatch.setattr(hub, "load_state_dict_from_url", fetch)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(published_files, "fetch", fetch)
     return files
 
 
@@ -125,6 +134,49 @@ def test_a_damaged_file_is_named(name, build, tmp_path):
         build("resnet18", pretrained=tmp_path / name)
 
 
+def test_a_packed_file_is_refused_before_it_is_unpacked(trained, build, tmp_path):
+    torch.save(trained, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert torch.load(tmp_path / "w.pth", weights_only=True).keys() == trained.keys()
+    with pytest.raises(DataError, match=r"w\.pth is larger unpacked than it is"):
+        build("resnet18", pretrained=tmp_path / "w.pth")
+
+
+def test_a_tensor_that_claims_more_than_the_file_holds_is_refused(build, tmp_path):
+    torch.save({"fc.weight": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"the tensor fc\.weight claims more values than the file holds"):
+        build("resnet18", pretrained=tmp_path / "w.pth")
+
+
+def safetensors(header: object, content: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        struct.pack("<Q", 2**60) + b"{}",
+        struct.pack("<Q", 200_000_000) + b"{}",
+        safetensors({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}),
+        safetensors({"a": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 16]}}, bytes(16)),
+        safetensors({"a": {"dtype": "F32", "shape": [0, 2**63], "data_offsets": [0, 0]}}),
+        safetensors({n: {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]} for n in "ab"}, bytes(16)),
+        safetensors([[]]),
+    ],
+    ids=["empty", "endless", "long", "short", "overflow", "overflow of none", "shared", "no header"],
+)
+def test_a_safetensors_file_that_lies_is_refused(content, build, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"w\.safetensors is no readable safetensors file"):
+        build("resnet18", pretrained=tmp_path / "w.safetensors")
+
+
 def test_a_file_without_a_state_dict_is_refused(build, tmp_path):
     torch.save({"epoch": 3}, tmp_path / "w.pth")
     with pytest.raises(DataError, match="holds no state dict"):
@@ -148,7 +200,7 @@ def test_a_failed_download_says_which_file_to_put_where(build, monkeypatch, tmp_
         raise URLError("no network")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(hub, "download_url_to_file", fail)
+    monkeypatch.setattr(OpenerDirector, "open", fail)
     with pytest.raises(DataError, match="no network") as error:
         build("resnet18", pretrained=True)
     assert str(tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth") in str(error.value)
