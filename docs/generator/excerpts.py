@@ -51,6 +51,21 @@ def _events(root: Path, argument: str) -> str:
     return markdown.table(("Event", "When"), rows)
 
 
+def _changes(root: Path, argument: str) -> str:
+    """The table of what may be changed in the recipe of a run that goes on."""
+    from imgfw.engine.changes import RULES
+
+    rows = [
+        (
+            ", ".join(map(code, rule.paths)) + (f", {rule.only}" if rule.only else ""),
+            rule.effect.value,
+            rule.note,
+        )
+        for rule in RULES
+    ]
+    return markdown.table(("Change of", "Class", "What follows"), rows)
+
+
 def _verbs(root: Path, argument: str) -> str:
     """The verbs of the command line."""
     from imgfw.cli.application import application
@@ -78,6 +93,7 @@ BLOCKS: dict[str, Callable[[Path, str], str]] = {
     "loop": _loop,
     "events": _events,
     "verbs": _verbs,
+    "changes": _changes,
     "known-plugins": _known_plugins,
 }
 """By the first word of a block's name; the rest is its argument."""
