@@ -77,8 +77,8 @@ def test_the_error_names_the_micro_batch_and_what_to_set(train):
         train(FAULTY, changes={"model": fits(100), "loader.batch_size": 302, "train.accumulate": 2})
     assert str(raised.value) == (
         "Out of memory at step 1 with micro-batches of 151 samples. Set train.accumulate to 4, which gives "
-        'the same training with half the memory (train.on_out_of_memory "split" does it when it must), or lower '
-        "loader.batch_size to 151."
+        'the same training with half the memory (train.on_out_of_memory "split" does it when it must), '
+        "or lower loader.batch_size to 151."
     )
     assert raised.value.exit_code == 2
     assert isinstance(raised.value.__cause__, torch.OutOfMemoryError)
