@@ -87,6 +87,10 @@ def info(subject: Subject) -> None:
                 labels is None or not isinstance(target, int) or target == labels[index],
                 f"{where} has the target {target}, but labels() says {labels and labels[index]}.",
             )
+            subject.expect(
+                not hasattr(part, "target") or equal(part.target(index), target),
+                f"{name}.target({index}) is another target than that of {where}.",
+            )
         _expect_targets_in_batches(subject, task, name, part)
     _expect_counts(subject, splits)
 

@@ -270,6 +270,11 @@ def mirror():
         "datasets/dots-info",
         r"train\[\d+\] has the target \d, but labels\(\) says 0",
     ),
+    "a dataset whose target() disagrees with its samples": (
+        dataset("i % 3", labels="def target(self, index): return 0"),
+        "datasets/dots-info",
+        r"train.target\(1\) is another target than that of train\[1\]",
+    ),
     "a dataset of float images": (
         dataset("i % 3", image="torch.rand(3, 8, 8)"),
         "datasets/dots-info",
