@@ -105,6 +105,11 @@ RULES: tuple[Rule, ...] = (
         ("plugins*",), Effect.SAFE, "Where components come from; a change of a component is one of its own."
     ),
     Rule(("train.log_every", "checkpoint.every*", "checkpoint.keep"), Effect.SAFE, "From here on."),
+    Rule(
+        ("train.max_skipped_steps", "max_bad_fraction"),
+        Effect.SAFE,
+        "The budget, of what was used before too.",
+    ),
     Rule(("loader.num_workers", "loader.prefetch"), Effect.SAFE, "Not a bit differs."),
     Rule(("train.device",), Effect.SAFE, "Rounding differs, as a warning says; the precision stays."),
     Rule(

@@ -28,6 +28,9 @@ from imgfw.recipe.resolving import ResolvedRecipe
 
 _POLL_SECONDS = 0.005
 
+_SAVE_EVERY = 4
+"""Steps between two checkpoints of a run that is killed, so that it goes on within epochs too."""
+
 
 @dataclass
 class Trial:
@@ -172,7 +175,8 @@ def train_killed(
     """
     parent = trials.folder / "killed"
     command = [sys.executable, "-m", "imgfw", *words, "run"]
-    changes = [part for word in trials.words("killed", steps) for part in ("--set", word)]
+    changed = [*trials.words("killed", steps), f"checkpoint.every_steps={_SAVE_EVERY}"]
+    changes = [part for word in changed for part in ("--set", word)]
     begin = [*command, *changes, "--", str(trials.recipe)]
     trial, following = Trial(parent), begin
     for step in sorted(places.sample(range(1, steps), min(times, steps - 1))):

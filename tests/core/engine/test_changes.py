@@ -24,6 +24,7 @@ SAFE, TRAJECTORY, IMPOSSIBLE = Effect.SAFE, Effect.TRAJECTORY, Effect.IMPOSSIBLE
         ("checkpoint.keep", 2, 5, SAFE),
         ("loader.num_workers", 0, 4, SAFE),
         ("loader.prefetch", 2, 4, SAFE),
+        ("max_bad_fraction", 0.1, 0.2, SAFE),
         ("name", "a", "b", SAFE),
         ("output_dir", "runs", "elsewhere", SAFE),
         ("plugins", [], ["./x.py"], SAFE),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,7 +12,7 @@ from importlib.metadata import version
 import imgfw
 import pytest
 from imgfw.engine import checkpoint, runs
-from imgfw.engine.resuming import origins
+from imgfw.engine.resuming import origins, refuse_other_data
 
 from .conftest import fingerprint
 
@@ -140,6 +142,29 @@ def test_an_allowed_change_takes_effect_and_is_written_down(train, stop_at):
     (change,) = [event for event in events if event["event"] == "change"]
     del change["time"]
     assert change == {"event": "change", "step": 7, "path": "optimizer.lr", "old": 0.05, "new": 0.01}
+
+
+def test_an_accepted_change_holds_where_the_process_ended_before_it_saved(train, stop_at):
+    folder = runs.Path(stopped(train, stop_at, {**SHORT, "scheduler": "constant"}, looks=8))
+    shutil.copytree(folder / "checkpoints", folder / "earlier", symlinks=True)
+    runs.resume(folder, overrides=["optimizer.lr=0.01"], allow_changes=True, quiet=True)
+    expected = fingerprint(folder)
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "earlier").rename(folder / "checkpoints")
+    runs.resume(folder, quiet=True)
+    assert fingerprint(folder) == expected
+
+
+def test_data_of_other_classes_is_refused(train):
+    state = checkpoint.load_newest(train(SHORT).folder / "checkpoints")[0].state
+    info = imgfw.DatasetInfo(**state["info"])
+    refuse_other_data(info, state)
+    for change, message in (
+        ({"classes": ("circle", "ring", "cross")}, r"other classes .*: circle, ring, cross, and not circle,"),
+        ({"channels": 1}, r"other channels .*: 1, and not 3\."),
+    ):
+        with pytest.raises(imgfw.DataError, match=message):
+            refuse_other_data(dataclasses.replace(info, **change), state)
 
 
 def test_another_batch_size_goes_on_at_the_same_part_of_the_epoch(train, stop_at):
