@@ -25,6 +25,7 @@ _GROUPS = (
         ("Splits", "DatasetInfo", "DatasetDescription", "MapDataset", "InMemory", "ChannelStatistics"),
     ),
     ("Image files", ("read_image", "read_mask")),
+    ("Weights", ("without_wrappers",)),
     ("Transforms", ("Transform", "Keys")),
     ("Losses", ("Weighted", "MixedTargets")),
     ("Tasks", ("Task",)),

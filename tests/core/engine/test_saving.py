@@ -90,7 +90,7 @@ def written(monkeypatch):
     ("settings", "names"),
     [
         ({}, ["1", "2"]),
-        ({"every_steps": 2}, ["0-step-2", "0-step-4", "1", "1-step-1", "1-step-3", "2"]),
+        ({"every_steps": 2}, ["0-step-2", "0-step-4", "1", "1-step-1", "1-step-3", "1-step-5", "2"]),
         (
             {"every_minutes": 1e-9},
             [*(f"{epoch}-step-{step}" for epoch in (0, 1) for step in range(1, 6)), "1", "2"],
