@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 TIMEOUT = timedelta(minutes=10)
 
@@ -52,6 +52,13 @@ def sum_over_processes(value: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(value)
     return value
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the main one's buffers: a batch norm keeps its own statistics in each."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def any_process(flag: int) -> int:

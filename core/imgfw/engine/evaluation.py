@@ -53,6 +53,7 @@ def evaluate(
     totals = torch.zeros(2, dtype=torch.float64, device=parts.precision.device)
     for _, metric in parts.metrics:
         metric.reset()
+    distributed.share_buffers(parts.evaluated)  # what the main process saves is what all of them evaluate
     parts.evaluated.eval()
     console.begin(split, 0, len(jobs))
     with torch.inference_mode():
