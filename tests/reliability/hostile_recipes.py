@@ -70,6 +70,10 @@ def _runs_in_a_file(file: Path) -> None:
     file.write_text(json.dumps(_recipe(output_dir=str(place))))
 
 
+def _plugin_anywhere(file: Path) -> None:
+    file.write_text(json.dumps(_recipe(plugins=[str(file.parents[1] / "evil.py")])))
+
+
 def _linked_plugin(file: Path) -> None:
     file.with_name("friendly.py").symlink_to(file.parents[1] / "evil.py")
     file.write_text(json.dumps(_recipe(plugins=["./friendly.py"])))
@@ -113,7 +117,12 @@ JSON = (
 YAML = (
     Hostile("a bomb of aliases", "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "aliases", name="r.yaml"),
     Hostile("runs code", "data: !!python/object/apply:os.system [id]\n", "tags", name="r.yaml"),
-    Hostile("a tag by directive", "%TAG ! tag:yaml.org,2002:python/\n---\na: !name:os.system\n", "tags", name="r.yml"),
+    Hostile(
+        "a tag by directive",
+        "%TAG ! tag:yaml.org,2002:python/\n---\na: !name:os.system\n",
+        "tags",
+        name="r.yml",
+    ),
     Hostile("merges", "a: &a {seed: 1}\nb:\n  <<: *a\n", "aliases", name="r.yaml"),
     Hostile("too deep", "[" * 20_000, "nested deeper than 40", name="r.yaml"),
     Hostile("too many digits", "seed: " + "9" * 5000, "too many digits", name="r.yaml"),
@@ -127,16 +136,32 @@ TOML = (
 )
 SIZES = (
     Hostile("a huge batch", _recipe(loader={"batch_size": 10**12}), "loader.batch_size: should be at most"),
-    Hostile("many processes", _recipe(loader={"num_workers": 10**6}), "loader.num_workers: should be at most"),
+    Hostile(
+        "many processes", _recipe(loader={"num_workers": 10**6}), "loader.num_workers: should be at most"
+    ),
     Hostile("much ahead", _recipe(loader={"prefetch": 10**9}), "loader.prefetch: should be at most"),
     Hostile("endless epochs", _recipe(train={"epochs": 10**15}), "train.epochs: should be at most"),
     Hostile("endless steps", _recipe(train={"steps": 10**18}), "train.steps: should be at most"),
     Hostile("many parts", _recipe(train={"accumulate": 10**12}), "cannot be cut"),
-    Hostile("endless warm-up", _recipe(scheduler={"warmup_epochs": 1e308}), "warmup_epochs.*should be at most"),
-    Hostile("huge images", _recipe(transforms={"train": [{"type": "resize", "size": 10**9}]}), "should be at most"),
-    Hostile("huge margins", _recipe(transforms={"train": [{"type": "pad", "padding": 10**9}]}), "should be at most"),
-    Hostile("a wide network", _recipe(model={"type": "resnet9", "width": 10**9}), "model.width.*should be at most"),
-    Hostile("much data", _recipe(data={"type": "shapes", "num_train": 10**12}), "data.num_train.*should be at most"),
+    Hostile(
+        "endless warm-up", _recipe(scheduler={"warmup_epochs": 1e308}), "warmup_epochs.*should be at most"
+    ),
+    Hostile(
+        "huge images", _recipe(transforms={"train": [{"type": "resize", "size": 10**9}]}), "should be at most"
+    ),
+    Hostile(
+        "huge margins",
+        _recipe(transforms={"train": [{"type": "pad", "padding": 10**9}]}),
+        "should be at most",
+    ),
+    Hostile(
+        "a wide network", _recipe(model={"type": "resnet9", "width": 10**9}), "model.width.*should be at most"
+    ),
+    Hostile(
+        "much data",
+        _recipe(data={"type": "shapes", "num_train": 10**12}),
+        "data.num_train.*should be at most",
+    ),
     Hostile(
         "more data than memory",
         _recipe(data={"type": "shapes", "num_train": 10**7, "image_size": 1024}),
@@ -146,9 +171,11 @@ SIZES = (
     Hostile("many transforms", _recipe(transforms={"train": ["normalize"] * 50_000}), "at most 1,000"),
     Hostile("many names", _recipe(transforms={"train": ["xyz"] * 50_000}), "mend the problems"),
     Hostile("many settings", _recipe(train={f"k{n}": n for n in range(50_000)}), "unknown setting"),
-    Hostile("many patterns", _recipe(model={"type": "resnet9", "freeze": [1] * 90_000}), "should be a string"),
+    Hostile(
+        "many patterns", _recipe(model={"type": "resnet9", "freeze": [1] * 90_000}), "should be a string"
+    ),
     Hostile("many losses", _recipe(loss=_deep_loss(10)), "at most 1,000"),
-)  # fmt: skip
+)
 PATHS = (
     Hostile("leaves its folder", _recipe(name="../evil"), "name: should be up to 100"),
     Hostile("a path as a name", _recipe(name="/tmp/evil"), "name: should be up to 100"),
@@ -156,19 +183,40 @@ PATHS = (
     Hostile("runs in a device", _recipe(output_dir="/dev/null"), "cannot be made", words=_RUN),
     Hostile("runs in a file", _runs_in_a_file, "cannot be made", words=_RUN),
     Hostile("runs too far down", _recipe(output_dir="runs/" + "a" * 4000), "cannot be made", words=_RUN),
-    Hostile("somebody's home", _recipe(data={"type": "mnist", "root": "~no-one/x"}), "there is no home folder ~no-one"),
-    Hostile("data from a device", _recipe(data={"type": "mnist", "root": "/dev/zero"}), "/dev/zero", 3, words=_RUN),
-    Hostile("weights from a device", _recipe(model={"type": "resnet9", "pretrained": "/dev/zero"}), "names no weights", words=_RUN),
+    Hostile(
+        "somebody's home",
+        _recipe(data={"type": "mnist", "root": "~no-one/x"}),
+        "there is no home folder ~no-one",
+    ),
+    Hostile(
+        "data from a device", _recipe(data={"type": "mnist", "root": "/dev/zero"}), "/dev/zero", 3, words=_RUN
+    ),
+    Hostile(
+        "weights from a device",
+        _recipe(model={"type": "resnet9", "pretrained": "/dev/zero"}),
+        "names no weights",
+        words=_RUN,
+    ),
     Hostile("weights that never come", _piped_weights, "there is no weights file", 3, words=_RUN),
-)  # fmt: skip
+)
 CODE = (
     Hostile("a plugin above", _recipe(plugins=["../evil.py"]), _OUTSIDE),
     Hostile("a plugin by detour", _recipe(plugins=["./x/../../evil.py"]), _OUTSIDE),
-    Hostile("a plugin anywhere", lambda file: file.write_text(json.dumps(_recipe(plugins=[str(file.parents[1] / "evil.py")]))) and None, _OUTSIDE),
+    Hostile("a plugin anywhere", _plugin_anywhere, _OUTSIDE),
     Hostile("a plugin behind a link", _linked_plugin, _OUTSIDE),
     Hostile("a plugin that is forbidden", _recipe(plugins=["./beside.py"]), "is not loaded", words=_SETTLED),
-    Hostile("a plugin from the network", _recipe(plugins=["https://127.0.0.1:9/evil.py"]), "There is no plugin file", 4),
-    Hostile("advice to install", _recipe(plugins=["x @ https://127.0.0.1:9/x.whl"]), _OUTSIDE + "|names no plugin|no plugin file", 4),
+    Hostile(
+        "a plugin from the network",
+        _recipe(plugins=["https://127.0.0.1:9/evil.py"]),
+        "There is no plugin file",
+        4,
+    ),
+    Hostile(
+        "advice to install",
+        _recipe(plugins=["x @ https://127.0.0.1:9/x.whl"]),
+        _OUTSIDE + "|names no plugin|no plugin file",
+        4,
+    ),
     Hostile("advice for the shell", _recipe(plugins=["x'; id '"]), "names no plugin", 4),
     Hostile("a path of Python", _recipe(model="os.system"), 'there is no model "os.system"'),
     Hostile("a module", _recipe(model="builtins/eval"), "builtins, which is not installed"),
@@ -178,10 +226,16 @@ CODE = (
     Hostile("steers the terminal", _recipe(model="\x1b]0;owned\x07\x1b[2J"), r"\\u001b.*which is no text"),
     Hostile("turns the text", _recipe(model="\u202eresnet"), r'there is no model "\\u202eresnet"'),
     Hostile("an address", _recipe(**{"$schema": "https://127.0.0.1:9/evil.json"}), "is right", 0),
-)  # fmt: skip
+)
 ALL = {
-    "files": FILES, "JSON": JSON, "YAML": YAML, "TOML": TOML, "sizes": SIZES, "paths": PATHS, "code": CODE,
-}  # fmt: skip
+    "files": FILES,
+    "JSON": JSON,
+    "YAML": YAML,
+    "TOML": TOML,
+    "sizes": SIZES,
+    "paths": PATHS,
+    "code": CODE,
+}
 
 
 REFUSED = Path(os.devnull)
@@ -209,7 +263,12 @@ def _check_all(folder: Path) -> list[Trial]:
     CliRunner().invoke(application, ["list-plugins"])
     watch = Watch([runs, REFUSED], trusted_code())
     return [
-        Trial(hostile.harm, hostile.words[-2], group, _try(hostile, folder / "work" / f"{group}-{number}", watch))
+        Trial(
+            hostile.harm,
+            hostile.words[-2],
+            group,
+            _try(hostile, folder / "work" / f"{group}-{number}", watch),
+        )
         for group, hostiles in ALL.items()
         for number, hostile in enumerate(hostiles)
     ]

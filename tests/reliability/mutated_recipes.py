@@ -33,13 +33,15 @@ Draw = random.Random
 Mutation = Callable[[Any, Draw], Any]
 
 NASTY: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63 - 1, 2**63, -(2**64), 10**30, 0.0, -0.0, 1e308, 5e-324, -1.5,
-    "", " ", "?", "/", "a/b/c", "imgfw/", "/resnet18", "imgfw/resnet18", "imgfw-plugin-x/net", "..", "../../evil.py",
-    "./evil.py", "/tmp/evil.py", "evil.py", "~", "~nobody-at-all", "~/x", "\x00", "a\x00b", "\x1b[2J", "\x9b31m",
-    "\u202eevil", "\ud800", "x" * 300, "x" * 5000, "é猫🐈", "__class__", "__init__", "{0.__class__}", "%s%n", "$(id)",
-    "`id`", "; rm -rf x", "os.system", "!!python/object:os.system", "nan", "Infinity", "val/accuracy", "auto", "type",
-    [], {}, [[]], [{}], {"type": None}, {"type": "?"}, {"type": "resnet18", "type ": 1}, {"$": "tensor"}, [None] * 50,
-    {"": ""}, {"a.b[0]": 1}, [1, "a", {}, None], "\n", "/dev/zero", "/etc/passwd", "resnet18", "cross_entropy",
+    None, True, False, 0, -1, 1, 2**31, 2**63 - 1, 2**63, -(2**64), 10**30, 0.0, -0.0, 1e308, 5e-324,
+    -1.5, "", " ", "?", "/", "a/b/c", "imgfw/", "/resnet18", "imgfw/resnet18", "imgfw-plugin-x/net", "..",
+    "../../evil.py", "./evil.py", "/tmp/evil.py", "evil.py", "~", "~nobody-at-all", "~/x", "\x00",
+    "a\x00b", "\x1b[2J", "\x9b31m", "\u202eevil", "\ud800", "x" * 300, "x" * 5000, "é猫🐈", "__class__",
+    "__init__", "{0.__class__}", "%s%n", "$(id)", "`id`", "; rm -rf x", "os.system",
+    "!!python/object:os.system", "nan", "Infinity", "val/accuracy", "auto", "type", [], {}, [[]], [{}],
+    {"type": None}, {"type": "?"}, {"type": "resnet18", "type ": 1}, {"$": "tensor"}, [None] * 50,
+    {"": ""}, {"a.b[0]": 1}, [1, "a", {}, None], "\n", "/dev/zero", "/etc/passwd", "resnet18",
+    "cross_entropy",
 )  # fmt: skip
 """Values that a careless reader falls over."""
 
@@ -83,7 +85,9 @@ def _try(draw: Draw, example: Path, folder: Path, catalog: Catalog, watch: Watch
     finally:
         watch.on = False
     seconds = time.perf_counter() - begin
-    problem = problem or "; ".join(watch.seen) or (f"took {seconds:.0f} s" if seconds > LONGEST_SECONDS else "")
+    problem = (
+        problem or "; ".join(watch.seen) or (f"took {seconds:.0f} s" if seconds > LONGEST_SECONDS else "")
+    )
     watch.seen.clear()
     return Trial(kind, "check", example.stem, f"{problem}: {content[:3000]!r}" if problem else "")
 
@@ -219,9 +223,11 @@ TREE_MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 _TOKENS = (
-    b"NaN", b"-Infinity", b"1e999", b"-1e999", b"9" * 5000, b"\\u0000", b"\\ud800", b"\x00", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf",
-    b"\x1b[31m", b"\xc2\x9b", b"\r", b"\t", b"#", b"// x\n", b"[" * 3000, b"{\"a\":" * 3000, b"&a ", b"*a", b"!!binary ", b"<<: ",
-    b"---\n", b"%TAG ! x\n", b"...\n", b"a.a." * 100, b"[[x]]\n", b"= ", b"'''", b'"""', b"0x" + b"f" * 50, b"1_000", b",", b"\"", b"{}", b"\\",
+    b"NaN", b"-Infinity", b"1e999", b"-1e999", b"9" * 5000, b"\\u0000", b"\\ud800", b"\x00", b"\xff",
+    b"\xfe\xff", b"\xef\xbb\xbf", b"\x1b[31m", b"\xc2\x9b", b"\r", b"\t", b"#", b"// x\n", b"[" * 3000,
+    b"{\"a\":" * 3000, b"&a ", b"*a", b"!!binary ", b"<<: ", b"---\n", b"%TAG ! x\n", b"...\n",
+    b"a.a." * 100, b"[[x]]\n", b"= ", b"'''", b'"""', b"0x" + b"f" * 50, b"1_000", b",", b"\"", b"{}",
+    b"\\",
 )  # fmt: skip
 
 

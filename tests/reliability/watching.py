@@ -1,4 +1,4 @@
-"""Watching what a process does, through Python's audit hook: it sees what happens, whoever makes it happen."""
+"""Watching what a process does, through Python's audit hook, whoever makes it do so."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import imgfw.engine.runs  # noqa: F401 - a forked process has it then, and its import is not watched
+import imgfw.engine.runs  # noqa: F401 - forked processes have it then
 
 _MORE_BYTES = 3_000_000_000
 """What a child may take beyond what it begins with: memory bombs end as errors."""
 
-_ALWAYS = ("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen", "pty.spawn",
-           "socket.connect", "socket.bind", "socket.getaddrinfo", "ctypes.dlopen", "os.kill", "os.putenv")  # fmt: skip
+_ALWAYS = (
+    "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen", "pty.spawn",
+    "socket.connect", "socket.bind", "socket.getaddrinfo", "ctypes.dlopen", "os.kill", "os.putenv",
+)  # fmt: skip
 """What nothing that is watched has a reason to do."""
 
 _PATHS = {
-    "os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1,
-    "os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2, "shutil.copyfile": 2,
+    "os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2,
+    "os.truncate": 1, "os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2,
+    "shutil.copyfile": 2,
 }  # fmt: skip
 """What changes files, and how many of the event's arguments are paths."""
 
