@@ -1,0 +1,40 @@
+"""The best of a run: what is damaged or gone is said, and nothing else taken in its stead."""
+
+from __future__ import annotations
+
+import shutil
+
+import imgfw
+import pytest
+import torch
+from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.past_run import load_best
+from imgfw.engine.run_folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run whose first checkpoint is the best, and the second the last."""
+    place = tmp_path / "checkpoints"
+    for number, link in ((1, "best"), (2, "last")):
+        checkpoint.save(place / str(number), {"weight": torch.zeros(3)}, {"number": number})
+        checkpoint_folder.mark(place, link, place / str(number))
+    return RunFolder(tmp_path)
+
+
+def test_the_best_is_read_or_the_last_where_nothing_was_evaluated(folder):
+    assert load_best(folder).state["number"] == 1
+    (folder.checkpoints / "best").unlink()
+    assert load_best(folder).state["number"] == 2
+
+
+def test_a_best_that_is_gone_is_said(folder):
+    shutil.rmtree(folder.checkpoints / "1")
+    with pytest.raises(imgfw.DataError, match="best points at 1, which is missing.*imgfw inspect RUN"):
+        load_best(folder)
+
+
+def test_a_best_that_is_damaged_is_said(folder):
+    (folder.checkpoints / "1" / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(imgfw.DataError, match=r"1/model\.safetensors is not the file.*imgfw inspect RUN"):
+        load_best(folder)
