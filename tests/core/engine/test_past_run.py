@@ -30,7 +30,7 @@ def test_the_best_is_read_or_the_last_where_nothing_was_evaluated(folder):
 
 def test_a_best_that_is_gone_is_said(folder):
     shutil.rmtree(folder.checkpoints / "1")
-    with pytest.raises(imgfw.DataError, match="best points at 1, which is missing.*imgfw inspect RUN"):
+    with pytest.raises(imgfw.DataError, match=r"best points at 1, which is missing.*imgfw inspect RUN"):
         load_best(folder)
 
 
