@@ -51,7 +51,7 @@ class Application(click.Group):
     multiple=True,
     metavar="WORD",
     help="Choose plugins, instead of IMGFW_PLUGINS: a name to use only the named ones, no:NAME to leave one "
-    "out, or a file ./my_model.py. Repeatable.",
+    "out, a file ./my_model.py, or no:./ to load no files that recipes name. Repeatable.",
 )
 @click.option("--strict-plugins", is_flag=True, help="Fail when any plugin is broken.")
 @click.option("--quiet", is_flag=True, help="Print results and errors only.")

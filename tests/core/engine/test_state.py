@@ -215,3 +215,13 @@ def test_equal_sets_are_saved_alike():
     one, other = set([0, 8]), set([8, 0])  # noqa: C405 (literals would come out in one order)
     assert list(one) != list(other)
     assert encode(one) == encode(other)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride", "offset"),
+    [([5], [1], 0), ([1], [1], 4), ([2], [1], -1), ([2], [-1], 1), ([2, 2**62], [1, 1], 0)],
+)
+def test_a_view_that_reaches_outside_of_its_tensor_is_refused(shape, stride, offset):
+    view = {"$": "tensor", "name": "t0", "shape": shape, "stride": stride, "offset": offset}
+    with pytest.raises(RuntimeError):
+        decode(view, {"t0": torch.arange(4)})
