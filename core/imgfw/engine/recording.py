@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,9 +164,19 @@ class Recorder:
     def _state(self, parts: Parts, progress: Progress) -> dict[str, Any]:
         return run_state(parts, progress) | {"logged": dict(self._logged)}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what was logged in the epoch that a resumed run goes on with."""
-        self._logged = dict(state["logged"])
+    def restore(self, found: checkpoint.Checkpoint, best: Best | None) -> None:
+        """Go on from a checkpoint: with what was logged in its epoch, and with the links that belong to it.
+
+        A run that was killed between a checkpoint and its links has them still at those before.
+        """
+        self._logged = dict(found.state["logged"])
+        if not distributed.is_main():
+            return
+        with writing(self.folder.checkpoints):
+            checkpoint_folder.mark(self.folder.checkpoints, "last", found.folder)
+            place = found.folder.with_name(checkpoint_folder.name_of(best.epoch, 0)) if best else None
+            if place is not None and place.is_dir():
+                checkpoint_folder.mark(self.folder.checkpoints, "best", place)
 
     def __enter__(self) -> Recorder:
         """Begin to count the time between two checkpoints."""

@@ -175,7 +175,7 @@ class Session:
         parts = build_parts(resolved, data, device, found)
         if found is not None:
             restore(parts, self._progress, found.state)
-            self._recorder.restore(found.state)
+            self._recorder.restore(found, self._progress.best)
         else:
             try_model(parts)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
