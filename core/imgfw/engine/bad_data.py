@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from imgfw.contract.errors import DataError
+from imgfw.engine.files import append_whole, writing
 from imgfw.engine.splits import BadSample
 
 _HEADER = ["split", "index", "source", "reason"]
@@ -58,9 +59,17 @@ class Quarantine:
             file.seek(self._read_up_to)
             added = file.read()
         self._read_up_to += len(added)
-        for split, index, source, reason in csv.reader(io.StringIO(added.decode(), newline="")):
-            if split != _HEADER[0]:
-                self._samples.setdefault((split, int(index)), BadSample(split, int(index), source, reason))
+        try:
+            for split, index, source, reason in csv.reader(io.StringIO(added.decode(), newline="")):
+                if split != _HEADER[0]:
+                    self._samples.setdefault(
+                        (split, int(index)), BadSample(split, int(index), source, reason)
+                    )
+        except ValueError as error:  # a person's edit; imgfw writes whole lines
+            raise DataError(
+                f"{self.path} is not as it was written: {error}.",
+                "Delete it: what cannot be used is listed again when it is met.",
+            ) from None
 
     def _write(self, samples: list[BadSample]) -> None:
         text = io.StringIO()
@@ -68,15 +77,9 @@ class Quarantine:
         if not self._read_up_to:
             writer.writerow(_HEADER)
         for sample in samples:
-            writer.writerow([sample.split, sample.index, _as_utf8(sample.source), _as_utf8(sample.reason)])
-        content = text.getvalue().encode()
-        with self.path.open("ab", buffering=0) as file:  # one write: whole lines, whoever else writes
-            file.write(content)
-
-
-def _as_utf8(text: str) -> str:
-    """A text with an escape for each byte of a file's name that is no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+            writer.writerow([sample.split, sample.index, sample.source, sample.reason])
+        with writing(self.path):
+            append_whole(self.path, text.getvalue())
 
 
 class BadDataPolicy:

@@ -6,7 +6,7 @@ import csv
 import os
 
 import pytest
-from imgfw import DataError
+from imgfw import DataError, ImgfwError
 from imgfw.engine.bad_data import BadDataPolicy, Quarantine
 from imgfw.engine.splits import BadSample
 
@@ -122,3 +122,16 @@ def test_processes_share_a_list_and_a_budget(path):
 def test_a_list_that_is_only_read_is_not_written(path):
     Quarantine(path, print, writes=False).add(BAD)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["train,one,a.png,is empty\n", "train,1\n", "\udcff\n"])
+def test_a_list_that_somebody_damaged_is_refused_with_what_to_do(path, text):
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(DataError, match=r"quarantine\.csv is not as it was written.*Delete it"):
+        Quarantine(path, print)
+
+
+def test_a_list_that_cannot_be_written_is_named_with_the_free_bytes(path):
+    policy = policy_of(path.parent / "removed" / path.name)
+    with pytest.raises(ImgfwError, match=r"removed/quarantine\.csv cannot be written: .* bytes are free"):
+        policy.handle(BAD)
