@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from imgfw import __version__
+from imgfw.cli.bench import bench
 from imgfw.cli.check import check
 from imgfw.cli.describe import describe
 from imgfw.cli.doctor import doctor
@@ -66,6 +67,7 @@ for command in (
     run,
     evaluate,
     predict,
+    bench,
     check,
     show,
     schema,

@@ -164,7 +164,7 @@ def build_parts(
     _refuse_coupled_loss(resolved)
     _refuse_missing_monitors(resolved, data)
     loss = build(resolved.loss, {"info": data.info, "model": model})
-    batches = _batch_plan(resolved, data)
+    batches = batch_plan(resolved, data)
     plan = _plan(resolved, batches)
     optimizer = _optimizer(resolved, data, model)
     offered = {"info": data.info, "optimizer": optimizer, "plan": plan}
@@ -248,7 +248,8 @@ def _refuse_missing_monitors(resolved: ResolvedRecipe, data: Data) -> None:
         raise RecipeError(problems, resolved.source.label)
 
 
-def _batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:
+def batch_plan(resolved: ResolvedRecipe, data: Data) -> BatchPlan:
+    """Which samples are in which batch of this process."""
     loader, train = resolved.recipe.loader, resolved.recipe.train
     return BatchPlan(
         len(data.views.train),

@@ -21,7 +21,7 @@ def optimizer_step(
     parts: Parts, micro_batches: list[RawBatch], progress: Progress, guard: NonFiniteGuard
 ) -> None:
     """One step of the optimizer: the gradient of the whole batch's loss, whatever it was cut into."""
-    _forget_gradients(parts.optimizer)
+    forget_gradients(parts.optimizer)
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
     sums: list[Tensor] = []
     weights: list[Tensor | float] = []
@@ -33,7 +33,7 @@ def optimizer_step(
             continue
         batch = parts.train_feeder.prepare(raw)
         with _syncing(parts.forward, number == len(micro_batches)):
-            loss = _loss(parts, batch)
+            loss = loss_of(parts, batch)
             value = loss.mean if whole else loss.sum
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         sums.append(loss.detached_sum())
@@ -54,14 +54,15 @@ def optimizer_step(
     progress.add_loss(batch_sum, batch_weight)
 
 
-def _forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
     """What `zero_grad` does, without its entry in the profiler, which takes longer than the work."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
 
 
-def _loss(parts: Parts, batch: Batch) -> LossValue:
+def loss_of(parts: Parts, batch: Batch) -> LossValue:
+    """Forward and loss of a micro-batch, in the run's precision."""
     with parts.precision.autocast():
         inputs = (batch.images, batch.targets) if parts.computes_losses else (batch.images,)
         return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))
