@@ -76,10 +76,12 @@ def _without_pretrained(node: Node) -> Node:
     return dataclasses.replace(node, values={name: change(name, item) for name, item in node.values.items()})
 
 
-def settle_precision(resolved: ResolvedRecipe, model: nn.Module, device: torch.device) -> Precision:
+def settle_precision(
+    resolved: ResolvedRecipe, model: nn.Module, device: torch.device, image_size: tuple[int, int] | None
+) -> Precision:
     """Choose the number formats, and note in the recipe what `auto` became."""
     train = resolved.recipe.train
-    precision = choose_precision(device, train.precision, train.channels_last, model)
+    precision = choose_precision(device, train.precision, train.channels_last, model, image_size)
     if train.precision == "auto":
         resolved.auto["train.precision"] = precision.name
     if train.channels_last == "auto":
@@ -158,7 +160,7 @@ def build_parts(
         RecipeError: parts refuse their settings.
     """
     model = build_model(resolved, data.info, saved)
-    precision = settle_precision(resolved, model, device)
+    precision = settle_precision(resolved, model, device, data.info.image_size)
     model.to(device).to(memory_format=precision.memory_format)
     about = resolved.model.provider.about
     _refuse_coupled_loss(resolved)

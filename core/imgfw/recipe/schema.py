@@ -116,6 +116,11 @@ class TransformSection(Section):
 
     train: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
     eval: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
+    warp: Literal["each", "opencv"] = Field(
+        "each",
+        description="crops, resizings, flips and rotations of single samples: each alone, or those in a row as "
+        'one resampling with OpenCV, which takes `pip install "imgfw[fast]"`',
+    )
 
 
 class TrainSection(Section):
@@ -127,7 +132,7 @@ class TrainSection(Section):
     steps: Annotated[int, Ge(1)] | None = Field(None, description="optimizer steps, instead of epochs")
     device: Device = Field("auto", description="auto: a GPU where there is one, else the CPU")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 on a GPU that has it, else fp32"
+        "auto", description="auto: bf16 where the device has it and the model gains from it, else fp32"
     )
     channels_last: bool | Literal["auto"] = Field(
         "auto", description="memory format of images; auto: channels last for models with convolutions"
