@@ -95,7 +95,7 @@ def choose_precision(
 
 def _prefers_bf16(device: torch.device, model: nn.Module, image_size: tuple[int, int] | None) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and has_bf16() and bf16_pays(model, image_size)
 
 
