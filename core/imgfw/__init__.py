@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imgfw.contract.random import Keys
     from imgfw.contract.settings import Settings
     from imgfw.contract.task import Task
-    from imgfw.contract.transform import Transform
+    from imgfw.contract.transform import Transform, Warp
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
     from imgfw.engine.session import RunResult, resume, run
@@ -71,7 +71,7 @@ _HOMES = {
     "imgfw.contract.random": ("Keys",),
     "imgfw.contract.settings": ("Settings",),
     "imgfw.contract.task": ("Task",),
-    "imgfw.contract.transform": ("Transform",),
+    "imgfw.contract.transform": ("Transform", "Warp"),
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
     "imgfw.engine.session": ("RunResult", "resume", "run"),
@@ -124,6 +124,7 @@ __all__ = [
     "Task",
     "Transform",
     "UsageError",
+    "Warp",
     "Weighted",
     "__version__",
     "about",

@@ -15,10 +15,12 @@ class MapDataset(Protocol):
     the target is what the task asks for (see the tasks page of the documentation). The same index always
     returns the same sample. A sample that cannot be read raises `imgfw.BadSampleError`.
 
-    Three more methods are used where a dataset has them:
+    Four more methods are used where a dataset has them:
 
     - `__getitems__(indices)`: the samples of a list of indices at once, as `(images, targets)` with images
       uint8 `[B, C, H, W]` and targets as the task collates them. In-memory data is fetched this way.
+    - `read(index, least_size)`: the same as `[index]`, the image maybe smaller: `least_size(height, width)`
+      says how small it may be. `imgfw.read_image` takes it. For tasks whose targets speak of whole images.
     - `labels()`: a sequence of one class index a sample, for stratified splits and balanced weights.
     - `name_of(index)`: what names a sample to its owner, a file path as a rule, for messages.
     """

@@ -79,6 +79,7 @@ class Fetcher:
         self._task = task
         self._accepts_lists = accepts_lists
         self._whole = view.in_batches and not pipeline.on_samples
+        self._reads_small = view.reads_small and task.of_whole_images
 
     def __len__(self) -> int:
         return len(self._view)
@@ -104,12 +105,19 @@ class Fetcher:
         if self._whole:
             images, targets = self._view.batch(indices)
             return RawBatch(epoch, indices, images, targets)
-        fetched = [(index, self._view.sample(index)) for index in indices]
+        leads = self._pipeline.leads(epoch, indices) if self._reads_small else None
+        lead_of = dict(zip(indices, leads or (), strict=False))
+        fetched = [(index, self._view.sample(index, lead_of.get(index))) for index in indices]
         bad = [item for _, item in fetched if isinstance(item, BadSample)]
         good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
         kept, checked = self._check([index for index, _ in good], [item for _, item in good])
         left = [good[position][0] for position in kept]
-        samples = self._pipeline.apply_to_samples([good[position][1] for position in kept], epoch, left)
+        samples = self._pipeline.apply_to_samples(
+            [good[position][1] for position in kept],
+            epoch,
+            left,
+            [lead_of[index] for index in left] if leads else None,
+        )
         if not samples:
             return RawBatch(epoch, [], [], [], bad + checked)
         images = collate_images([image for image, _ in samples], self._accepts_lists)

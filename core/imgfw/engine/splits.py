@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from imgfw.recipe.schema import SplitSection
 
 _CHUNK = 1024
+
+LeastSize = Callable[[int, int], tuple[int, int]]
+"""Given an image's height and width, how small it may come."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class SplitView:
         """Whether the dataset returns whole batches."""
         return hasattr(self.dataset, "__getitems__")
 
+    @property
+    def reads_small(self) -> bool:
+        """Whether the dataset decodes images as small as it is told."""
+        return hasattr(self.dataset, "read")
+
     def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         """Fetch several samples at once, from a dataset that can: `(images, targets)`."""
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # 4 times as fast as torch from a list
@@ -72,11 +80,19 @@ class SplitView:
         images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
         return images, targets
 
-    def sample(self, index: int) -> tuple[Any, Any] | BadSample:
-        """Fetch one sample; whatever fails in the dataset is returned with the sample's name."""
+    def sample(self, index: int, least_size: LeastSize | None = None) -> tuple[Any, Any] | BadSample:
+        """Fetch one sample; whatever fails in the dataset is returned with the sample's name.
+
+        Args:
+            index: in the split.
+            least_size: how small the image may be, for datasets that read it so.
+        """
         own = int(self.indices[index])
         try:
-            image, target = self.dataset[own]
+            if least_size is None:
+                image, target = self.dataset[own]
+            else:
+                image, target = self.dataset.read(own, least_size)  # type: ignore[attr-defined]
             return image, target
         except BadSampleError as error:
             return BadSample(self.name, index, error.source, error.reason)

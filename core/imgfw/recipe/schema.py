@@ -118,8 +118,8 @@ class TransformSection(Section):
     eval: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
     warp: Literal["each", "opencv"] = Field(
         "each",
-        description="crops, resizings, flips and rotations of single samples: each alone, or those in a row as "
-        'one resampling with OpenCV, which takes `pip install "imgfw[fast]"`',
+        description="crops, resizings, flips and rotations of single samples: each alone, or those in a row "
+        'as one resampling with OpenCV, which takes `pip install "imgfw[fast]"`',
     )
 
 
