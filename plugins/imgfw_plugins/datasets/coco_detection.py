@@ -18,6 +18,8 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.file_list import FileList
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.tv_tensors import Image
@@ -187,7 +189,7 @@ def _index(folder: Path, content: Any, class_of: dict[int, int], channels: int) 
         boxes[owner].append((left, top, left + width, top + height))
         classes[owner].append(class_of[annotation["category_id"]])
     return AnnotatedFiles(
-        paths=[folder / item["file_name"] for item in images.values()],
+        paths=FileList(folder / item["file_name"] for item in images.values()),
         sizes=[(int(item["height"]), int(item["width"])) for item in images.values()],
         boxes=[boxes[number] for number in images],
         classes=[classes[number] for number in images],

@@ -18,6 +18,7 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.file_list import FileList
 from imgfw_plugins.datasets.folders import find_images, find_splits
 
 if TYPE_CHECKING:
@@ -117,4 +118,5 @@ def _index(folder: Path, channels: int) -> MaskedFiles:
         raise DataError(
             f"{missing[0]}{others} has no mask; expected {wanted}.", "Add it, or remove the image."
         )
-    return MaskedFiles(paths, [by_stem[path.relative_to(images).with_suffix("")] for path in paths], channels)
+    paired = (by_stem[path.relative_to(images).with_suffix("")] for path in paths)
+    return MaskedFiles(FileList(paths), FileList(paired), channels)
