@@ -81,7 +81,8 @@ def settle_precision(
 ) -> Precision:
     """Choose the number formats, and note in the recipe what `auto` became."""
     train = resolved.recipe.train
-    precision = choose_precision(device, train.precision, train.channels_last, model, image_size)
+    pixels = pixels_of_micro_batch(resolved, image_size)
+    precision = choose_precision(device, train.precision, train.channels_last, model, pixels)
     if train.precision == "auto":
         resolved.auto["train.precision"] = precision.name
     if train.channels_last == "auto":
@@ -89,6 +90,15 @@ def settle_precision(
     if train.device == "auto":
         resolved.auto["train.device"] = device.type
     return precision
+
+
+def pixels_of_micro_batch(resolved: ResolvedRecipe, image_size: tuple[int, int] | None) -> int | None:
+    """Pixels of all images that the model gets at once in a process; None where they differ in size."""
+    if image_size is None:
+        return None
+    recipe = resolved.recipe
+    samples = recipe.loader.batch_size // recipe.train.accumulate // distributed.world_size()
+    return samples * image_size[0] * image_size[1]
 
 
 def build_metrics(resolved: ResolvedRecipe, data: Data, device: torch.device) -> list[tuple[Node, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -276,15 +277,21 @@ class BadDataPolicy:
 
 
 class Feeder:
-    """Brings fetched batches onto the device and through the transforms that work on batches."""
+    """Brings fetched batches onto the device and through the transforms that work on batches.
+
+    Attributes:
+        seconds: how long the host has worked at that so far.
+    """
 
     def __init__(self, pipeline: Pipeline, device: torch.device, memory_format: torch.memory_format) -> None:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
+        self.seconds = 0.0
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
+        began = time.perf_counter()
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
         partners = [
             (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
@@ -294,6 +301,7 @@ class Feeder:
             images = images.contiguous(memory_format=self._memory_format)
         if isinstance(targets, tv_tensors.Mask):
             targets = targets.as_subclass(Tensor)
+        self.seconds += time.perf_counter() - began
         return Batch(images, targets, raw.indices)
 
 

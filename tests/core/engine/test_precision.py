@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 from imgfw import UsageError
-from imgfw.engine import cpu_bf16, precision
+from imgfw.engine import cpu_formats, precision
 from imgfw.engine.precision import choose_device, choose_precision
 from torch import nn
 
@@ -32,7 +32,7 @@ def on_no_device(name):
     "name", ["resnet18", "resnet50", "densenet121", "vit_b_16", "swin_t", "convnext_tiny"]
 )
 def test_auto_is_bf16_for_dense_models_on_a_cpu_that_has_it(name, has_bf16):
-    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), (224, 224))
+    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
     assert chosen.name == ("bf16" if has_bf16 else "fp32")
 
 
@@ -41,16 +41,25 @@ def test_auto_is_bf16_for_dense_models_on_a_cpu_that_has_it(name, has_bf16):
     ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0"],
 )
 def test_auto_is_fp32_for_depthwise_models_on_a_cpu(name, has_bf16):
-    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), (224, 224))
+    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
     assert (chosen.name, chosen.memory_format) == ("fp32", torch.channels_last)
 
 
-@pytest.mark.parametrize(("side", "tiny"), [(8, True), (15, True), (16, False), (28, False)])
-def test_auto_keeps_torchs_own_formats_for_tiny_images_on_a_cpu(side, tiny, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "pixels", "expected"),
+    [
+        (CONVOLUTIONS, 64 * 8 * 8, ("fp32", torch.channels_last)),  # digits
+        (CONVOLUTIONS, 128 * 28 * 28, ("bf16", torch.channels_last)),  # Fashion-MNIST
+        ("resnet18", 16 * 16 * 16, ("fp32", torch.contiguous_format)),  # each weight meets next to no pixel
+        ("resnet18", 64 * 32 * 32, ("bf16", torch.channels_last)),
+        ("resnet18", None, ("bf16", torch.channels_last)),
+    ],
+)
+def test_auto_goes_by_the_work_that_a_batch_brings_on_a_cpu(model, pixels, expected, monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda: True)
-    chosen = choose_precision(CPU, "auto", "auto", CONVOLUTIONS, (side, 32))
-    own = ("fp32", torch.contiguous_format)
-    assert (chosen.name, chosen.memory_format) == (own if tiny else ("bf16", torch.channels_last))
+    built = on_no_device(model) if isinstance(model, str) else model
+    chosen = choose_precision(CPU, "auto", "auto", built, pixels)
+    assert (chosen.name, chosen.memory_format) == expected
 
 
 def test_a_model_without_dense_layers_stays_in_fp32(has_bf16):
@@ -58,12 +67,12 @@ def test_a_model_without_dense_layers_stays_in_fp32(has_bf16):
 
 
 def test_a_precision_that_the_recipe_names_is_taken_on_any_cpu(has_bf16):
-    assert choose_precision(CPU, "bf16", "auto", nn.BatchNorm2d(3), (8, 8)).name == "bf16"
+    assert choose_precision(CPU, "bf16", "auto", nn.BatchNorm2d(3), 64).name == "bf16"
 
 
 def test_what_the_cpu_has_is_what_torch_says():
     said = torch.cpu.get_capabilities()
-    assert cpu_bf16.has_bf16() == (said.get("avx512_bf16", False) or said.get("amx_bf16", False))
+    assert cpu_formats.has_bf16() == (said.get("avx512_bf16", False) or said.get("amx_bf16", False))
 
 
 def test_fp16_on_a_cpu_is_refused():
