@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeGuard
 
 from torch import Tensor
@@ -38,6 +39,7 @@ class Pipeline:
         in_batches: whether the data comes in batches.
         one_warp: whether affine maps in a row are done in one resampling, with OpenCV.
         ignore_index: the value of mask pixels of which nothing is known.
+        first: the first transform's place in the recipe's list.
 
     Raises:
         UsageError: a transform stands where it cannot work, or OpenCV is missing.
@@ -51,8 +53,9 @@ class Pipeline:
         *,
         one_warp: bool = False,
         ignore_index: int = 255,
+        first: int = 0,
     ) -> None:
-        self._transforms = list(enumerate(transforms))
+        self._transforms = list(enumerate(transforms, first))
         self._seed = seed
         self._refuse_samples_after_batches()
         start = self._first_on_batches(in_batches)
@@ -62,7 +65,9 @@ class Pipeline:
         ]
         self._one_warp = one_warp
         self._ignore_index = ignore_index
-        self._lead = _warps_in(itertools.takewhile(lambda item: _is_warp(item[1]), self.on_samples))
+        self.num_fixed = self._count_fixed()
+        leading = self.on_samples[: self.num_fixed] or self.on_samples
+        self._lead = _warps_in(itertools.takewhile(lambda item: _is_warp(item[1]), leading))
         if one_warp:
             opencv()
         self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
@@ -88,10 +93,32 @@ class Pipeline:
             while start and _works_on_batches(self._transforms[start - 1][1]):
                 start -= 1
             return start
-        for place, item in self._transforms:
+        for position, (_, item) in enumerate(self._transforms):
             if isinstance(item, Transform) and not item.works_on_samples():
-                return place
+                return position
         return start
+
+    def _count_fixed(self) -> int:
+        """How many transforms on samples come first that always do the same: what they make can be kept."""
+        count = 0
+        for _, group in self._groups():
+            if not all(_is_fixed(item) for _, item in group):
+                break
+            count += len(group)
+        return count
+
+    def divided(self, in_batches: bool) -> tuple[Pipeline, Pipeline]:
+        """The transforms that always do the same, and those after them.
+
+        Args:
+            in_batches: whether what comes between comes in batches.
+        """
+        items = [item for _, item in self._transforms]
+        make = partial(Pipeline, seed=self._seed, one_warp=self._one_warp, ignore_index=self._ignore_index)
+        return (
+            make(items[: self.num_fixed], in_batches=False),
+            make(items[self.num_fixed :], in_batches=in_batches, first=self.num_fixed),
+        )
 
     def keys(self, epoch: int, indices: Sequence[int]) -> Keys:
         """The keys of samples in an epoch."""
@@ -245,6 +272,15 @@ def _works_on_batches(transform: Any) -> bool:
 
 def _is_warp(transform: Any) -> TypeGuard[Transform]:
     return isinstance(transform, Transform) and transform.works_on_samples() and transform.is_warp()
+
+
+def _is_fixed(transform: Any) -> bool:
+    """Whether a transform on samples draws nothing."""
+    return (
+        isinstance(transform, Transform)
+        and transform.works_on_samples()
+        and type(transform).draw is Transform.draw
+    )
 
 
 def _warps_in(items: Iterable[tuple[int, AnyTransform]]) -> list[tuple[int, Transform]]:

@@ -15,6 +15,7 @@ from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun, UsageError
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.building import Parts, build_parts, try_model
+from imgfw.engine.caching import cache_images
 from imgfw.engine.clock import Clock
 from imgfw.engine.console import Console, make_console, show_log
 from imgfw.engine.data import build_data
@@ -280,6 +281,7 @@ class _Session:
             self._restore(parts, found)
         else:
             try_model(parts)
+        cache_images(parts, self._console)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
         self._folder.write_json("environment.json", describe_environment(resolved.versions))
         self._folder.event("start" if found is None else "resume", step=self._progress.step)

@@ -109,6 +109,20 @@ class LoaderSection(Section):
         None, description="samples of one evaluation batch over all processes; null: batch_size"
     )
     prefetch: Annotated[int, Ge(1)] = Field(2, description="batches that each worker prepares ahead")
+    cache: Literal["none", "ram", "disk"] = Field(
+        "none",
+        description="keep images as they are before the first random transform: in memory for the run, or in "
+        "files for later runs too",
+    )
+    cache_dir: str | None = Field(
+        None,
+        description="folder of the files, relative to the working folder; null: $IMGFW_CACHE, or imgfw in "
+        "the user's cache folder",
+    )
+    cache_gib: Annotated[float, Gt(0)] | None = Field(
+        None,
+        description="most GiB that kept images may take; null: half of the memory, or of the free disk",
+    )
 
 
 class TransformSection(Section):
