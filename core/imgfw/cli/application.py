@@ -23,6 +23,7 @@ from imgfw.cli.predict import predict
 from imgfw.cli.run import run
 from imgfw.cli.schema import schema
 from imgfw.cli.show import show
+from imgfw.cli.tune import tune
 
 
 class Application(click.Group):
@@ -68,6 +69,7 @@ for command in (
     evaluate,
     predict,
     bench,
+    tune,
     check,
     show,
     schema,

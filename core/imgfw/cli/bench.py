@@ -65,10 +65,11 @@ def bench(
     if as_json:
         print_json(measured.to_json())
     else:
-        _print(measured.to_json())
+        show(measured.to_json())
 
 
-def _print(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
+    """Print what `bench --json` holds as tables."""
     rows = []
     for name, meaning in _ROWS.items():
         if rate := result[name]:

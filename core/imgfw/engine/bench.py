@@ -18,13 +18,13 @@ import torch
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.errors import ImgfwError
+from imgfw.engine.bare_step import BareStep, delivery_of
 from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.building import Parts, batch_plan, build_parts
 from imgfw.engine.data import Data, build_data
 from imgfw.engine.live_windows import LiveWindows, Stretch, settling_steps
 from imgfw.engine.measuring import Rate, Window, paired_ratio, window_of
 from imgfw.engine.precision import choose_device
-from imgfw.engine.resident import ResidentStep, delivery_of
 from imgfw.engine.session import run
 from imgfw.engine.tutorial_loop import TutorialLoop
 from imgfw.engine.utilization import utilization
@@ -166,7 +166,7 @@ def _course(
     if device.type == "cuda":
         measured.host_syncs = yield from _host_syncs()
     parts = build_parts(resolved, data, device)
-    step = ResidentStep.of(parts)
+    step = BareStep.on_resident(parts)
     windows = _windows(parts, step, effort)
     rates = measured.rates
     for number in range(effort.rounds):
@@ -184,7 +184,7 @@ def _course(
     raise _CompleteError
 
 
-def _windows(parts: Parts, step: ResidentStep, effort: Effort) -> dict[str, Window]:
+def _windows(parts: Parts, step: BareStep, effort: Effort) -> dict[str, Window]:
     """What is timed besides the run, on the same training built once more; each has worked already."""
     device = parts.precision.device
     settle = settling_steps(parts.resolved.to_json())

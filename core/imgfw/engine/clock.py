@@ -56,13 +56,15 @@ class Clock:
             samples: its images.
             fed: how long the feeder has worked so far, since it was made.
         """
+        now = time.perf_counter()
         if self._warm:
+            self.training += now - self._began
             self.samples += samples
             self.steps += 1
             self.feeding = fed - self._fed_before
         else:
-            self._warm, self._fed_before = True, fed
-            self.waiting, self._began = 0.0, time.perf_counter()
+            self._warm, self._fed_before, self.waiting = True, fed, 0.0
+        self._began = now
 
     def end_epoch(self) -> None:
         """The steps of an epoch are done."""

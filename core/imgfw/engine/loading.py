@@ -329,5 +329,10 @@ def choose_num_workers(in_memory: bool, device: torch.device) -> int:
     """The `auto` rule: none for data in memory where the model uses the same cores, else one a core."""
     if in_memory and device.type == "cpu":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -41,7 +41,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def window_of(work: Callable[[], int], device: torch.device, settle: int = 0) -> Window:
-    """A window that repeats a piece of work.
+    """A window that repeats a piece of work, once at least.
 
     Args:
         work: does it, and returns how many images it was.
@@ -53,7 +53,7 @@ def window_of(work: Callable[[], int], device: torch.device, settle: int = 0) ->
         for _ in range(settle):
             work()
         synchronize(device)
-        began, images = time.perf_counter(), 0
+        began, images = time.perf_counter(), work()
         while time.perf_counter() - began < seconds:
             images += work()
         synchronize(device)

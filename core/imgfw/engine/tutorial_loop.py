@@ -52,12 +52,12 @@ class TutorialLoop:
         groups = parameter_groups(self._model, True)
         offered = {"info": data.info, "parameters": groups, "model": self._model}
         self._optimizer = build(_unfused(resolved.optimizer), offered)
-        self._batches = self._endless(_loader(resolved, data))
+        self.batches = self._endless(_loader(resolved, data))
         self._running_loss = 0.0
 
     def __call__(self) -> int:
         """Make one step; how many images it was."""
-        images, targets = to_device(next(self._batches), self._device)
+        images, targets = to_device(next(self.batches), self._device)
         self._optimizer.zero_grad()
         outputs = self._model(images, targets) if self._takes_targets else self._model(images)
         loss = self._criterion(outputs, targets, len(images)).mean

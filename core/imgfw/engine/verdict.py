@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import torch
 
 from imgfw.engine.building import Parts, pixels_of_micro_batch
 from imgfw.engine.clock import Clock
+from imgfw.engine.loading import usable_cores
 from imgfw.engine.precision import choose_precision
 
 _SHORT_STEP = 1e-3
@@ -53,7 +53,7 @@ class Setup:
             on_cpu=precision.device.type == "cpu",
             in_memory=parts.data.views.train.in_batches,
             num_workers=parts.resolved.to_json()["loader"]["num_workers"],
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=usable_cores(),
             threads=torch.get_num_threads(),
             log_every=recipe.train.log_every,
             save_every=recipe.checkpoint.every,
@@ -86,7 +86,8 @@ def verdict(clock: Clock) -> str | None:
     whole = clock.training + clock.evaluating + clock.saving
     worst = max(losses, key=lambda name: losses[name])
     if losses[worst] < _NOTABLE * whole:
-        told = f"that step set the pace, with {step / whole:.0%} of the time{_faster_step(setup, step / clock.steps)}"
+        faster = _faster_step(setup, step / clock.steps)
+        told = f"that step set the pace, with {step / whole:.0%} of the time{faster}"
     else:
         advice = _ADVICE[worst](setup, clock, step)
         told = f"{worst} held it back, with {losses[worst] / whole:.0%} of the time: {advice}"
@@ -102,8 +103,8 @@ def _faster_step(setup: Setup, seconds: float) -> str:
         return ': train.precision "auto" would compute in bf16, and imgfw tune measures the gain'
     if seconds < _SHORT_STEP:
         return (
-            f": a larger loader.batch_size would share the fixed cost of steps of {seconds * 1e3:.1f} ms among "
-            "more images, and imgfw bench measures the gain"
+            f": a larger loader.batch_size would share the fixed cost of steps of {seconds * 1e3:.1f} ms "
+            "among more images, and imgfw bench measures the gain"
         )
     return ""
 

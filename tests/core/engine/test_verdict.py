@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 
+import imgfw
 import pytest
 from imgfw.engine.clock import Clock
 from imgfw.engine.verdict import Setup, verdict
@@ -30,8 +32,8 @@ def said(setup, steps=100, **seconds):
 
 def test_a_run_at_its_limit_names_its_own_step():
     assert said(GPU_FROM_DISK, waiting=0.2) == (
-        "1,000 images/s while training, 98% of what the model's own step allows; that step set the pace, with "
-        "98% of the time."
+        "1,000 images/s while training, 98% of what the model's own step allows; that step set the pace, "
+        "with 98% of the time."
     )
 
 
@@ -45,16 +47,16 @@ def test_a_slower_precision_than_autos_is_named_where_the_step_sets_the_pace():
 
 def test_a_larger_batch_is_named_where_steps_are_short():
     assert said(GPU_FROM_DISK, steps=20_000).endswith(
-        "a larger loader.batch_size would share the fixed cost of steps of 0.5 ms among more images, and imgfw "
-        "bench measures the gain."
+        "a larger loader.batch_size would share the fixed cost of steps of 0.5 ms among more images, and "
+        "imgfw bench measures the gain."
     )
 
 
 def test_workers_are_asked_for_where_cores_are_left_for_them():
     # Two workers took 10 s for it all, so eight take 2.5 s, which is less than the step's 4 s.
     assert said(GPU_FROM_DISK, waiting=6.0) == (
-        "1,000 images/s while training, 40% of what the model's own step allows; the input held it back, with "
-        "60% of the time: loader.num_workers 8 should make training 150% faster."
+        "1,000 images/s while training, 40% of what the model's own step allows; the input held it back, "
+        "with 60% of the time: loader.num_workers 8 should make training 150% faster."
     )
 
 
@@ -124,3 +126,16 @@ def test_a_run_ends_with_its_verdict(train):
     summary = train(CLASSIFICATION).summary
     assert summary["throughput"] > 0
     assert "of what the model's own step allows; " in summary["verdict"]
+
+
+def test_a_run_that_ends_within_its_first_epoch_has_a_verdict_too(tmp_path):
+    class Failing(imgfw.Callback):
+        def on_step_end(self, run):
+            if run.step == 3:
+                raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        imgfw.run(CLASSIFICATION | {"output_dir": str(tmp_path)}, callbacks=[Failing()], quiet=True)
+    summary = json.loads((tmp_path / "tiny" / "summary.json").read_text())
+    assert summary["throughput"] > 0
+    assert "images/s while training" in summary["verdict"]

@@ -19,19 +19,25 @@ _RESIDENT = 4
 
 
 @dataclass(frozen=True)
-class ResidentStep:
-    """Forward, loss, backward and optimizer step on batches that lie ready, in the run's number formats.
+class BareStep:
+    """Forward, loss, backward and optimizer step in the run's number formats, and nothing else.
 
-    Nothing else: no loader, no callbacks, no logging, no schedule, no look at the loss.
+    No callbacks, no logging, no schedule, no look at the loss.
+
+    Attributes:
+        parts: the run's.
+        steps: the micro-batches of each step.
     """
 
     parts: Parts
     steps: Iterator[list[Batch]]
 
+    def __post_init__(self) -> None:
+        set_training(self.parts.model)
+
     @classmethod
-    def of(cls, parts: Parts) -> ResidentStep:
-        """Prepare the first batches of an epoch, and put the model into training."""
-        set_training(parts.model)
+    def on_resident(cls, parts: Parts) -> BareStep:
+        """On the first batches of an epoch, which lie ready on the device, again and again."""
         kept = range(min(_RESIDENT, parts.batches.steps_per_epoch))
         plans = [parts.batches.micro_batches(0, step) for step in kept]
         jobs = [(0, indices) for plan in plans for indices in plan]
@@ -40,6 +46,11 @@ class ResidentStep:
         )
         steps = [list(itertools.islice(fetched, len(plan))) for plan in plans]
         return cls(parts, itertools.cycle(step for step in steps if step))
+
+    @classmethod
+    def on_delivered(cls, parts: Parts) -> BareStep:
+        """On what the input delivers, a micro-batch a step."""
+        return cls(parts, ([parts.train_feeder.prepare(raw)] for raw in _endless(parts)))
 
     def __call__(self) -> int:
         """Make one step; how many images it was."""
