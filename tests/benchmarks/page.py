@@ -27,8 +27,8 @@ _HEAD = """\
 # Benchmarks
 
 Written by `make bench` (a part alone: `python tests/benchmarks/run.py step`; the parts are `step`, `fashion`,
-`input` and `startup`). Times are measured, never judged: no test fails for one. Each figure is the median,
-with the smallest and the largest value behind it. CPU time is what the process spent computing: other
+`input`, `images` and `startup`). Times are measured, never judged: no test fails for one. Each figure is the
+median, with the smallest and the largest value behind it. CPU time is what the process spent computing: other
 programs change it little. Wall time is what passed."""
 
 

@@ -114,6 +114,8 @@ class Pipeline:
             in_batches: whether what comes between comes in batches.
         """
         items = [item for _, item in self._transforms]
+        if self._one_warp and any(map(_is_warp, items[self.num_fixed :])):
+            in_batches = False  # OpenCV works on samples
         make = partial(Pipeline, seed=self._seed, one_warp=self._one_warp, ignore_index=self._ignore_index)
         return (
             make(items[: self.num_fixed], in_batches=False),
