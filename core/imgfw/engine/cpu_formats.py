@@ -11,11 +11,11 @@ it speeds up. ConvNeXt (4,300 weights a channel) gains; MobileNets, EfficientNet
 lose."""
 
 _WEIGHTS_PER_PIXEL = 1000
-"""Weights that may stand against a pixel of a batch. Every step brings each weight into its format and each
-gradient out of it; where a weight meets few pixels, that costs more than the arithmetic."""
+"""Weights of convolutions that may stand against a pixel of a batch. Every step brings each weight into its
+format and each gradient out of it; where a weight meets few pixels, that costs more than the arithmetic."""
 
 _MIN_PIXELS = 8192
-"""Below that, bf16 gains nothing, whatever the model: 128 images of 8x8."""
+"""Below that, bf16 gains nothing, whatever the model: 128 images of 8x8, say."""
 
 
 def has_bf16() -> bool:
@@ -25,13 +25,14 @@ def has_bf16() -> bool:
 
 
 def reuses_weights(model: nn.Module, pixels: int | None) -> bool:
-    """Whether each weight meets enough pixels in a step for a format of its own.
+    """Whether each weight of a convolution meets enough pixels in a step for a format of its own.
 
     Args:
         model: the model; its weights may be on any device.
         pixels: of all images of a micro-batch; None where they differ in size, and are taken to be large.
     """
-    weights = sum(parameter.numel() for parameter in model.parameters())
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    weights = sum(convolution.weight.numel() for convolution in convolutions)
     return pixels is None or weights <= _WEIGHTS_PER_PIXEL * pixels
 
 

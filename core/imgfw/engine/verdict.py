@@ -26,6 +26,7 @@ class Setup:
     Attributes:
         on_cpu: whether the model computes on the cores that the input works on.
         in_memory: whether whole batches come from memory, so that workers gain nothing.
+        cached: whether decoded images are kept.
         num_workers: processes that fetch.
         cores: that this process may use.
         threads: of the model's arithmetic.
@@ -36,6 +37,7 @@ class Setup:
 
     on_cpu: bool
     in_memory: bool
+    cached: bool
     num_workers: int
     cores: int
     threads: int
@@ -52,6 +54,7 @@ class Setup:
         return cls(
             on_cpu=precision.device.type == "cpu",
             in_memory=parts.data.views.train.in_batches,
+            cached=recipe.loader.cache != "none",
             num_workers=parts.resolved.to_json()["loader"]["num_workers"],
             cores=usable_cores(),
             threads=torch.get_num_threads(),
@@ -110,7 +113,7 @@ def _faster_step(setup: Setup, seconds: float) -> str:
 
 
 def _on_input(setup: Setup, clock: Clock, step: float) -> str:
-    """More workers, as far as there are cores for them; on a CPU they share the cores with the model."""
+    """More workers, as far as there are cores for them: on a CPU they share the cores with the model."""
     workers = setup.cores - 1 if setup.on_cpu else setup.cores
     if not setup.in_memory and workers > setup.num_workers:
         fetching = clock.training * setup.num_workers if setup.num_workers else clock.waiting
@@ -122,7 +125,8 @@ def _on_input(setup: Setup, clock: Clock, step: float) -> str:
         if gain >= _NOTABLE:
             return f"loader.num_workers {workers} should make training {gain:.0%} faster"
     most = _gain(clock, clock.waiting + (clock.feeding if setup.on_cpu else 0.0))
-    return f"lighter transforms could make training up to {most:.0%} faster"
+    what = "lighter transforms" if setup.in_memory or setup.cached else 'loader.cache "ram"'
+    return f"{what} could make training up to {most:.0%} faster"
 
 
 def _on_evaluation(setup: Setup, clock: Clock, step: float) -> str:

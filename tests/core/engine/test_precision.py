@@ -52,6 +52,7 @@ def test_auto_is_fp32_for_depthwise_models_on_a_cpu(name, has_bf16):
         (CONVOLUTIONS, 128 * 28 * 28, ("bf16", torch.channels_last)),  # Fashion-MNIST
         ("resnet18", 16 * 16 * 16, ("fp32", torch.contiguous_format)),  # each weight meets next to no pixel
         ("resnet18", 64 * 32 * 32, ("bf16", torch.channels_last)),
+        ("vgg16", 32 * 32 * 32, ("bf16", torch.channels_last)),  # its linear layers are no matter
         ("resnet18", None, ("bf16", torch.channels_last)),
     ],
 )

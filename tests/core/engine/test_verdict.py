@@ -16,6 +16,7 @@ from .conftest import CLASSIFICATION
 GPU_FROM_DISK = Setup(
     on_cpu=False,
     in_memory=False,
+    cached=False,
     num_workers=2,
     cores=8,
     threads=8,
@@ -68,12 +69,17 @@ def test_workers_on_a_cpu_share_the_cores_with_the_step():
     assert said(busy, waiting=6.0).endswith("loader.num_workers 3 should make training 82% faster.")
 
 
-@pytest.mark.parametrize("change", [{"in_memory": True}, {"num_workers": 3}])
+@pytest.mark.parametrize("change", [{"in_memory": True}, {"num_workers": 3, "cached": True}])
 def test_without_anything_for_workers_to_gain_lighter_transforms_are_left(change):
     setup = dataclasses.replace(CPU_FROM_DISK, **change)
     sentence = said(setup, waiting=3.0, feeding=2.0)
     assert "50% of what the model's own step allows" in sentence
     assert sentence.endswith("lighter transforms could make training up to 100% faster.")
+
+
+def test_images_from_disk_may_be_kept_where_every_core_reads_already():
+    setup = dataclasses.replace(CPU_FROM_DISK, num_workers=3)
+    assert said(setup, waiting=5.0).endswith('loader.cache "ram" could make training up to 100% faster.')
 
 
 def test_transforms_of_whole_batches_on_a_gpu_are_part_of_its_step():
