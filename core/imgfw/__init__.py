@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imgfw.contract.random import Keys
     from imgfw.contract.settings import Settings
     from imgfw.contract.task import Task
-    from imgfw.contract.transform import Transform
+    from imgfw.contract.transform import Transform, Warp
     from imgfw.contract.weight_names import without_wrappers
     from imgfw.engine.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
@@ -73,7 +73,7 @@ _HOMES = {
     "imgfw.contract.random": ("Keys",),
     "imgfw.contract.settings": ("Settings",),
     "imgfw.contract.task": ("Task",),
-    "imgfw.contract.transform": ("Transform",),
+    "imgfw.contract.transform": ("Transform", "Warp"),
     "imgfw.contract.weight_names": ("without_wrappers",),
     "imgfw.engine.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
@@ -128,6 +128,7 @@ __all__ = [
     "Task",
     "Transform",
     "UsageError",
+    "Warp",
     "Weighted",
     "__version__",
     "about",

@@ -27,9 +27,9 @@ _HEAD = """\
 # Benchmarks
 
 Written by `make bench` (a part alone: `python tests/benchmarks/run.py step`; the parts are `step`, `fashion`,
-`input`, `saving` and `startup`). Times are measured, never judged: no test fails for one. Each figure is the
-median, with the smallest and the largest value behind it. CPU time is what the process spent computing:
-other programs change it little. Wall time is what passed."""
+`input`, `images`, `saving` and `startup`). Times are measured, never judged: no test fails for one. Each
+figure is the median, with the smallest and the largest value behind it. CPU time is what the process spent
+computing: other programs change it little. Wall time is what passed."""
 
 
 def _conditions() -> str:

@@ -1,4 +1,4 @@
-"""The benchmarks: `python tests/benchmarks/run.py [step] [fashion] [input] [saving] [startup]`.
+"""The benchmarks: `python tests/benchmarks/run.py [step] [fashion] [input] [images] [saving] [startup]`.
 
 All of them write docs/benchmarks.md; a part is printed only.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fashion
+import image_rate
 import input_rate
 import saving
 import startup
@@ -26,6 +27,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "step": ("What the loop adds to a step", lambda: step_cost.measure(Effort(rounds=15, steps=500))),
     "fashion": ("A whole training: Fashion-MNIST", lambda: fashion.measure(Effort(rounds=5, steps=50))),
     "input": ("Input: augmented images a second", lambda: input_rate.measure(Effort(rounds=9, steps=32))),
+    "images": ("Input: image files", lambda: image_rate.measure(Effort(rounds=5, steps=4))),
     "saving": ("What a checkpoint costs", lambda: saving.measure(Effort(rounds=15, steps=1))),
     "startup": ("Start-up", lambda: startup.measure(rounds=7)),
 }

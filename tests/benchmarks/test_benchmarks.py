@@ -47,6 +47,12 @@ def test_the_input_is_measured_beside_torchvision(part):
     assert list(figures_of(section).values()) == [2, 2, 2]
 
 
+def test_the_input_from_files_is_measured_beside_torchvision(part):
+    section = part("image_rate").measure(part("measuring").Effort(rounds=1, steps=1))
+    assert list(figures_of(section).values())[:4] == [3, 3, 3, 2]
+    assert 'imgfw, `"warp": "opencv"`' in section
+
+
 def test_saving_is_measured_beside_torch(part):
     section = part("saving").measure(part("measuring").Effort(rounds=1, steps=1))
     assert list(figures_of(section).values()) == [2, 2, 2, 2]

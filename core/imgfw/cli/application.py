@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from imgfw import __version__
+from imgfw.cli.bench import bench
 from imgfw.cli.check import check
 from imgfw.cli.describe import describe
 from imgfw.cli.doctor import doctor
@@ -23,6 +24,7 @@ from imgfw.cli.predict import predict
 from imgfw.cli.run import run
 from imgfw.cli.schema import schema
 from imgfw.cli.show import show
+from imgfw.cli.tune import tune
 from imgfw.cli.verify_resume import verify_resume
 
 
@@ -69,6 +71,8 @@ for command in (
     evaluate,
     predict,
     inspect,
+    bench,
+    tune,
     check,
     show,
     verify_resume,

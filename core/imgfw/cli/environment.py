@@ -15,7 +15,11 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-EXTRAS = {"detection": "mean average precision (mAP) of detection", "yaml": "recipes in YAML"}
+EXTRAS = {
+    "detection": "mean average precision (mAP) of detection",
+    "fast": '"warp": "opencv" in transforms',
+    "yaml": "recipes in YAML",
+}
 """The optional parts of imgfw that a user may miss, and what each brings."""
 
 

@@ -27,6 +27,10 @@ class Task(Component, kind="tasks"):
     default_metrics: ClassVar[tuple[str, ...]] = ()
     """The metrics of a recipe that names none. The first result of the first is what `best` goes by."""
 
+    of_whole_images: ClassVar[bool] = False
+    """Whether a target speaks of an image as a whole and of no place in it. Images may then be decoded at a
+    smaller scale, where their transforms need no more."""
+
     def __init__(self, info: DatasetInfo) -> None:
         self.info = info
 

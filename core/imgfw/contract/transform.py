@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imgfw.contract.component import Component
@@ -12,6 +14,24 @@ if TYPE_CHECKING:
     from imgfw.contract.random import Keys
 
 Parameters = dict[str, "Tensor"]
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""The two rows of an affine map of `(x, y, 1)`."""
+
+
+@dataclass(frozen=True)
+class Warp:
+    """An affine map of an image onto a new canvas.
+
+    Attributes:
+        matrix: from a position in the image to its position on the canvas, `(x, y)` in pixels from the upper
+            left corner, so that the centre of the first pixel is at (0.5, 0.5).
+        size: the canvas's height and width.
+        fill: value where the canvas is not covered, one number or one a channel; masks get the ignore index.
+    """
+
+    matrix: Matrix
+    size: tuple[int, int]
+    fill: float | Sequence[float] = 0.0
 
 
 class Transform(Component, kind="transforms"):
@@ -28,6 +48,10 @@ class Transform(Component, kind="transforms"):
 
     num_partners: ClassVar[int] = 0
     """How many other samples it mixes into each; the core chooses them. Such a transform has `mix_batch`."""
+
+    any_scale: ClassVar[bool] = False
+    """Whether it makes the same image of the same picture at another scale, as a resizing does but a crop of
+    so many pixels does not. Images are then decoded as small as the following transforms allow."""
 
     def draw(self, keys: Keys) -> Parameters:
         """Draw the random parameters of a batch.
@@ -70,6 +94,21 @@ class Transform(Component, kind="transforms"):
             the mixed images, and targets: `imgfw.MixedTargets` for class targets.
         """
         raise TypeError(f"{type(self).__name__} has no partners")
+
+    def warp(self, height: int, width: int, parameters: Parameters) -> Warp:
+        """Say what `apply` does to an image of a size, for a transform that only moves pixels.
+
+        Transforms in a row that can say it are done in one resampling where a recipe asks for that.
+
+        Args:
+            height, width: the image's size in pixels.
+            parameters: as for `apply`.
+        """
+        raise TypeError(f"{type(self).__name__} is no affine map")
+
+    def is_warp(self) -> bool:
+        """Whether `warp` says all of its work."""
+        return type(self).warp is not Transform.warp
 
     def works_on_samples(self) -> bool:
         """Whether `apply` is implemented."""

@@ -23,12 +23,14 @@ class Quarantine:
     of the others.
 
     Args:
-        path: the file; it need not exist.
+        path: the file, which need not exist; None: samples are remembered only.
         say: called with a sentence for each sample that is new.
         writes: whether samples are added to the file, and not to the memory only.
     """
 
-    def __init__(self, path: Path, say: Callable[[str], None], writes: bool = True) -> None:
+    def __init__(
+        self, path: Path | None = None, say: Callable[[str], None] = lambda text: None, writes: bool = True
+    ) -> None:
         self.path = path
         self._say = say
         self._writes = writes
@@ -46,14 +48,14 @@ class Quarantine:
         new = {(sample.split, sample.index): sample for sample in bad}
         new = {key: sample for key, sample in new.items() if key not in self._samples}
         self._samples |= new
-        if new and self._writes:
-            self._write(list(new.values()))
+        if new and self._writes and self.path is not None:
+            self._write(self.path, list(new.values()))
         for sample in new.values():
             self._say(f"left out: {sample.source}: {sample.reason}")
 
     def _read(self) -> None:
         """Read what was added since the last time."""
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return
         with self.path.open("rb") as file:
             file.seek(self._read_up_to)
@@ -71,15 +73,15 @@ class Quarantine:
                 "Delete it: what cannot be used is listed again when it is met.",
             ) from None
 
-    def _write(self, samples: list[BadSample]) -> None:
+    def _write(self, path: Path, samples: list[BadSample]) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if not self._read_up_to:
             writer.writerow(_HEADER)
         for sample in samples:
             writer.writerow([sample.split, sample.index, sample.source, sample.reason])
-        with writing(self.path):
-            append_whole(self.path, text.getvalue())
+        with writing(path):
+            append_whole(path, text.getvalue())
 
 
 class BadDataPolicy:
@@ -122,13 +124,15 @@ class BadDataPolicy:
     def _keep_to_budget(self, split: str) -> None:
         left_out, size = self._quarantine.of_split(split), self._sizes[split]
         allowed = max(int(self._max_fraction * size), 1)
-        if len(left_out) > allowed:
-            raise DataError(
-                f"{len(left_out)} of the {size:,} samples of the {split} split cannot be used; "
-                f'"max_bad_fraction": {self._max_fraction:g} allows {allowed}. '
-                f"{self._quarantine.path} lists them; the first: {_listed(left_out, 3)}.",
-                f'Mend them and delete {self._quarantine.path.name}, or raise "max_bad_fraction".',
-            )
+        if len(left_out) <= allowed:
+            return
+        path = self._quarantine.path
+        raise DataError(
+            f"{len(left_out)} of the {size:,} samples of the {split} split cannot be used; "
+            f'"max_bad_fraction": {self._max_fraction:g} allows {allowed}. '
+            f"{f'{path} lists them; the' if path else 'The'} first: {_listed(left_out, 3)}.",
+            f'Mend them{f" and delete {path.name}" if path else ""}, or raise "max_bad_fraction".',
+        )
 
 
 def _sentence(bad: Sequence[BadSample]) -> str:

@@ -74,10 +74,13 @@ def _without_pretrained(node: Node) -> Node:
     return dataclasses.replace(node, values={name: change(name, item) for name, item in node.values.items()})
 
 
-def settle_precision(resolved: ResolvedRecipe, model: nn.Module, device: torch.device) -> Precision:
+def settle_precision(
+    resolved: ResolvedRecipe, model: nn.Module, device: torch.device, image_size: tuple[int, int] | None
+) -> Precision:
     """Choose the number formats, and note in the recipe what `auto` became."""
     train = resolved.recipe.train
-    precision = choose_precision(device, train.precision, train.channels_last, model)
+    pixels = pixels_of_micro_batch(resolved, image_size)
+    precision = choose_precision(device, train.precision, train.channels_last, model, pixels)
     if train.precision == "auto":
         resolved.auto["train.precision"] = precision.name
     if train.channels_last == "auto":
@@ -85,6 +88,15 @@ def settle_precision(resolved: ResolvedRecipe, model: nn.Module, device: torch.d
     if train.device == "auto":
         resolved.auto["train.device"] = device.type
     return precision
+
+
+def pixels_of_micro_batch(resolved: ResolvedRecipe, image_size: tuple[int, int] | None) -> int | None:
+    """Pixels of all images that the model gets at once in a process; None where they differ in size."""
+    if image_size is None:
+        return None
+    recipe = resolved.recipe
+    samples = recipe.loader.batch_size // recipe.train.accumulate // distributed.world_size()
+    return samples * image_size[0] * image_size[1]
 
 
 def build_metrics(resolved: ResolvedRecipe, data: Data, device: torch.device) -> list[tuple[Node, Any]]:
@@ -168,14 +180,14 @@ def build_parts(
         RecipeError: parts refuse their settings.
     """
     model = build_model(resolved, data.info, saved)
-    precision = settle_precision(resolved, model, device)
+    precision = settle_precision(resolved, model, device, data.info.image_size)
     model.to(device).to(memory_format=precision.memory_format)
     average = _average(resolved, model, saved)
     about = resolved.model.provider.about
     _refuse_coupled_loss(resolved)
     _refuse_missing_monitors(resolved, data)
     loss = build(resolved.loss, {"info": data.info, "model": model})
-    batches = _batch_plan(resolved, data, model)
+    batches = batch_plan(resolved, data, smallest=2 if trains_batch_norm(model) else 1)
     plan = _plan(resolved, batches)
     optimizer = _optimizer(resolved, data, model)
     offered = {"info": data.info, "optimizer": optimizer, "plan": plan}
@@ -271,7 +283,14 @@ def _refuse_missing_monitors(resolved: ResolvedRecipe, data: Data) -> None:
         raise RecipeError(problems, resolved.source.label)
 
 
-def _batch_plan(resolved: ResolvedRecipe, data: Data, model: nn.Module) -> BatchPlan:
+def batch_plan(resolved: ResolvedRecipe, data: Data, smallest: int = 1) -> BatchPlan:
+    """Which samples are in which batch of this process.
+
+    Args:
+        resolved: the recipe.
+        data: the data.
+        smallest: samples of the smallest micro-batch that the model can train with.
+    """
     loader, train = resolved.recipe.loader, resolved.recipe.train
     return BatchPlan(
         len(data.views.train),
@@ -279,7 +298,7 @@ def _batch_plan(resolved: ResolvedRecipe, data: Data, model: nn.Module) -> Batch
         accumulate=train.accumulate,
         seed=resolved.recipe.seed,
         drop_last=loader.drop_last,
-        smallest=2 if trains_batch_norm(model) else 1,
+        smallest=smallest,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )

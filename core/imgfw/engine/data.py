@@ -94,7 +94,13 @@ def build_data(
     statistics = Statistics(lambda: measure_statistics(views.train, views.info.channels), known)
     offered = {"info": views.info, "statistics": statistics}
     train, evaluation = (
-        Pipeline([build(node, offered) for node in nodes], recipe.seed, views.train.in_batches)
+        Pipeline(
+            [build(node, offered) for node in nodes],
+            recipe.seed,
+            views.train.in_batches,
+            one_warp=recipe.transforms.warp == "opencv",
+            ignore_index=views.info.ignore_index,
+        )
         for nodes in (resolved.train_transforms, resolved.eval_transforms)
     )
     lists = resolved.model.provider.about.computes_losses

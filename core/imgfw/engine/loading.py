@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ class Fetcher:
         self._task = task
         self._accepts_lists = accepts_lists
         self._whole = view.in_batches and not pipeline.on_samples
+        self._reads_small = view.reads_small and task.of_whole_images
 
     def __len__(self) -> int:
         return len(self._view)
@@ -106,12 +108,19 @@ class Fetcher:
         if self._whole:
             images, targets = self._view.batch(indices)
             return RawBatch(epoch, indices, images, targets)
-        fetched = [(index, self._view.sample(index)) for index in reading(indices)]
+        leads = self._pipeline.leads(epoch, indices) if self._reads_small else None
+        lead_of = dict(zip(indices, leads or (), strict=False))
+        fetched = [(index, self._view.sample(index, lead_of.get(index))) for index in reading(indices)]
         bad = [item for _, item in fetched if isinstance(item, BadSample)]
         good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
         kept, checked = self._check([index for index, _ in good], [item for _, item in good])
         left = [good[position][0] for position in kept]
-        samples = self._pipeline.apply_to_samples([good[position][1] for position in kept], epoch, left)
+        samples = self._pipeline.apply_to_samples(
+            [good[position][1] for position in kept],
+            epoch,
+            left,
+            [lead_of[index] for index in left] if leads else None,
+        )
         if not samples:
             return RawBatch(epoch, [], [], [], bad + checked)
         images = collate_images([image for image, _ in samples], self._accepts_lists)
@@ -159,15 +168,21 @@ def collate_images(images: list[Any], accepts_lists: bool) -> Any:
 
 
 class Feeder:
-    """Brings fetched batches onto the device and through the transforms that work on batches."""
+    """Brings fetched batches onto the device and through the transforms that work on batches.
+
+    Attributes:
+        seconds: how long the host has worked at that so far.
+    """
 
     def __init__(self, pipeline: Pipeline, device: torch.device, memory_format: torch.memory_format) -> None:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
+        self.seconds = 0.0
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
+        began = time.perf_counter()
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
         partners = [
             (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
@@ -177,6 +192,7 @@ class Feeder:
             images = images.contiguous(memory_format=self._memory_format)
         if isinstance(targets, tv_tensors.Mask):
             targets = targets.as_subclass(Tensor)
+        self.seconds += time.perf_counter() - began
         return Batch(images, targets, raw.indices)
 
 
@@ -204,5 +220,10 @@ def choose_num_workers(in_memory: bool, device: torch.device) -> int:
     """The `auto` rule: none for data in memory where the model uses the same cores, else one a core."""
     if in_memory and device.type == "cpu":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,6 +11,7 @@ from torch import nn
 
 from imgfw.contract.errors import UsageError
 from imgfw.engine import distributed
+from imgfw.engine.cpu_formats import bf16_pays, has_bf16, reuses_weights
 
 
 @dataclass(frozen=True)
@@ -61,27 +62,49 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(
-    device: torch.device, precision: str, channels_last: bool | str, model: nn.Module
+    device: torch.device,
+    precision: str,
+    channels_last: bool | str,
+    model: nn.Module,
+    pixels: int | None = None,
 ) -> Precision:
     """Settle what the recipe leaves to `auto`, by a rule on the model and the hardware.
 
-    bf16 where a GPU has it; on a CPU fp32, because what bf16 gains there differs from model to model.
-    Channels last for models with two-dimensional convolutions, but for those that crash torch in that format.
+    bf16 where a GPU has it, and where a CPU has it and the model gains from it. Channels last for models with
+    two-dimensional convolutions, but for those that crash torch in that format, and on a CPU for batches too
+    small to gain from it.
+
+    Args:
+        device: where the model computes.
+        precision: as the recipe has it.
+        channels_last: as the recipe has it.
+        model: the model.
+        pixels: of all images of a micro-batch; None where they differ in size.
 
     Raises:
         UsageError: fp16 on a CPU.
     """
     if precision == "auto":
-        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        precision = "bf16" if _prefers_bf16(device, model, pixels) else "fp32"
     if precision == "fp16" and device.type == "cpu":
         raise UsageError("fp16 training needs a GPU.", 'Set train.precision to "bf16" or "fp32".')
     if channels_last == "auto":
-        convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-        channels_last = bool(convolutions) and not (
-            device.type == "cpu" and any(map(_is_unsafe, convolutions))
-        )
+        channels_last = _prefers_channels_last(device, model, pixels)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return Precision(device, precision, memory_format)  # type: ignore[arg-type]
+
+
+def _prefers_bf16(device: torch.device, model: nn.Module, pixels: int | None) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and has_bf16() and bf16_pays(model, pixels)
+
+
+def _prefers_channels_last(device: torch.device, model: nn.Module, pixels: int | None) -> bool:
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if device.type == "cpu" and (any(map(_is_unsafe, convolutions)) or not reuses_weights(model, pixels)):
+        return False
+    return bool(convolutions)
 
 
 def _is_unsafe(convolution: nn.Conv2d) -> bool:

@@ -25,6 +25,7 @@ from imgfw.engine.past_run import load_best, recipe_of, statistics_of
 from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_device
 from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.splits import LeastSize
 
 Image = str | Path | Tensor | Any
 
@@ -64,18 +65,25 @@ class Predictor:
         """
         records: list[dict[str, Any]] = []
         for start in range(0, len(images), batch_size):
-            records.extend(
-                self._predict_batch([self._as_tensor(item) for item in images[start : start + batch_size]])
-            )
+            transformed = self._read(images[start : start + batch_size])
+            sizes = {tuple(image.shape) for image in transformed}
+            if len(sizes) > 1 and not self._about.computes_losses:
+                records.extend(record for image in transformed for record in self._predict_batch([image]))
+            else:
+                records.extend(self._predict_batch(transformed))
         return records
 
+    def _read(self, images: Sequence[Image]) -> list[Tensor]:
+        """Read images and send them through the transforms on samples, as in evaluation."""
+        indices = range(len(images))
+        leads = self._pipeline.leads(0, indices) if self._task.of_whole_images else None
+        asked: Sequence[LeastSize | None] = leads or [None] * len(images)
+        samples = [(self._as_tensor(item, lead), None) for item, lead in zip(images, asked, strict=True)]
+        return [image for image, _ in self._pipeline.apply_to_samples(samples, 0, indices, leads)]
+
     def _predict_batch(self, images: list[Tensor]) -> list[dict[str, Any]]:
-        indices = list(range(len(images)))
-        samples = self._pipeline.apply_to_samples([(image, None) for image in images], 0, indices)
-        sizes = {tuple(image.shape) for image, _ in samples}
-        if len(sizes) > 1 and not self._about.computes_losses:
-            return [record for image in images for record in self._predict_batch([image])]
-        batch = collate_images([image for image, _ in samples], accepts_lists=True)
+        batch = collate_images(images, accepts_lists=True)
+        indices = range(len(images))
         moved = [image.to(self._precision.device) for image in batch]
         batch = torch.stack(moved) if isinstance(batch, Tensor) else moved
         batch, _ = self._pipeline.apply_to_batch(batch, None, 0, indices, [])
@@ -85,9 +93,9 @@ class Predictor:
             outputs, _ = split_outputs(self.model(batch), self._about.auxiliary)
             return self._task.records(self._task.predictions(outputs))
 
-    def _as_tensor(self, image: Image) -> Tensor:
+    def _as_tensor(self, image: Image, least_size: LeastSize | None) -> Tensor:
         if isinstance(image, str | Path):
-            read: Tensor = read_image(image, channels=self.info.channels)
+            read: Tensor = read_image(image, channels=self.info.channels, least_size=least_size)
             return read
         tensor = image if isinstance(image, Tensor) else F.pil_to_tensor(image)
         if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != self.info.channels:
@@ -121,9 +129,15 @@ def load(folder: str | Path, *, catalog: Catalog | None = None) -> Predictor:
     task: Task = build(resolved.task, {"info": info})
     model = build_model(resolved, info, best)
     device = choose_device(resolved.recipe.train.device)
-    precision = settle_precision(resolved, model, device)
+    precision = settle_precision(resolved, model, device, info.image_size)
     model.to(device).to(memory_format=precision.memory_format).eval()
-    pipeline = Pipeline(transforms, resolved.recipe.seed, in_batches=False)
+    pipeline = Pipeline(
+        transforms,
+        resolved.recipe.seed,
+        in_batches=False,
+        one_warp=resolved.recipe.transforms.warp == "opencv",
+        ignore_index=info.ignore_index,
+    )
     return Predictor(model, task, pipeline, precision, resolved.model.provider.about)
 
 

@@ -14,6 +14,7 @@ from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
 from imgfw.engine import checkpoint, distributed
 from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.building import Parts, build_parts, try_model
+from imgfw.engine.caching import cache_images
 from imgfw.engine.changes import Difference
 from imgfw.engine.clock import Clock
 from imgfw.engine.comparison import named
@@ -125,7 +126,7 @@ class Session:
             self._console.line(f"warning: {sentence}")
 
     def _fail(self, reason: str) -> None:
-        """Note a failure; a run that failed before its first step leaves no folder, unless a list is in it."""
+        """Note a failure; a run that failed before its first step leaves no folder, but for a list in it."""
         if self._begun or self._found is not None or self._folder.quarantine.exists():
             self._summarize_failure("failed", reason)
         else:
@@ -178,6 +179,7 @@ class Session:
             self._recorder.restore(found, self._progress.best)
         else:
             try_model(parts)
+        cache_images(parts, self._console)
         self._folder.write_json("recipe.resolved.json", resolved.to_json())
         self._folder.write_json("environment.json", describe_environment(resolved.versions))
         self._folder.event("start" if found is None else "resume", step=self._progress.step)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024
 
+LeastSize = Callable[[int, int], tuple[int, int]]
+"""Given an image's height and width, how small it may come."""
+
 
 @dataclass(frozen=True)
 class BadSample:
@@ -64,6 +67,11 @@ class SplitView:
         """Whether the dataset returns whole batches."""
         return hasattr(self.dataset, "__getitems__")
 
+    @property
+    def reads_small(self) -> bool:
+        """Whether the dataset decodes images as small as it is told."""
+        return hasattr(self.dataset, "read")
+
     def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         """Fetch several samples at once, from a dataset that can: `(images, targets)`.
 
@@ -87,9 +95,17 @@ class SplitView:
         """Whether the dataset returns a target without reading the image."""
         return hasattr(self.dataset, "target")
 
-    def sample(self, index: int) -> tuple[Any, Any] | BadSample:
-        """Fetch one sample, `(image, target)`; whatever fails in the dataset is returned with its name."""
-        return self._attempt(lambda own: _pair(*self.dataset[own]), index)
+    def sample(self, index: int, least_size: LeastSize | None = None) -> tuple[Any, Any] | BadSample:
+        """Fetch one sample, `(image, target)`; whatever fails in the dataset is returned with its name.
+
+        Args:
+            index: in the split.
+            least_size: how small the image may be, for datasets that read it so.
+        """
+        if least_size is None:
+            return self._attempt(lambda own: _pair(*self.dataset[own]), index)
+        read = self.dataset.read  # type: ignore[attr-defined]
+        return self._attempt(lambda own: _pair(*read(own, least_size)), index)
 
     def target(self, index: int) -> Any | BadSample:
         """Fetch one target without its image, from a dataset that can; failures as of `sample`."""

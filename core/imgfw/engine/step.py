@@ -48,7 +48,7 @@ def optimizer_step(
         DivergedError: the loss or a gradient is not finite.
         UsageError: the step does not fit into memory.
     """
-    _forget_gradients(parts.optimizer)
+    forget_gradients(parts.optimizer)
     guard.begin_step()
     may_split = parts.resolved.recipe.train.on_out_of_memory == "split"
     before = Before.of(parts.model) if may_split else None
@@ -78,7 +78,7 @@ def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss
             continue
         batch = parts.train_feeder.prepare(raw)
         with _syncing(parts.forward, number == len(micro_batches)):
-            loss = _loss(parts, batch)
+            loss = loss_of(parts, batch)
             value = loss.mean if whole else loss.sum
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         sums.append(loss.detached_sum())
@@ -108,14 +108,15 @@ def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFinite
     progress.add_loss(*guard.counted(loss.sum, loss.weight))
 
 
-def _forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
     """What `zero_grad` does, without its entry in the profiler, which takes longer than the work."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
 
 
-def _loss(parts: Parts, batch: Batch) -> LossValue:
+def loss_of(parts: Parts, batch: Batch) -> LossValue:
+    """Forward and loss of a micro-batch, in the run's precision."""
     with parts.precision.autocast():
         inputs = (batch.images, batch.targets) if parts.computes_losses else (batch.images,)
         return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from imgfw.engine.clock import Clock, verdict
+from imgfw.engine.clock import Clock
 from imgfw.engine.progress import Progress
+from imgfw.engine.verdict import verdict
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -44,7 +45,7 @@ def summarize(
         "steps": progress.step,
         "best": {"epoch": best.epoch, **best.metrics} if best else None,
         "test": dict(test),
-        "throughput": round(clock.samples / clock.training, 1) if clock.training else None,
+        "throughput": round(clock.samples / clock.training, 1) if clock.samples else None,
         "verdict": verdict(clock),
     }
 

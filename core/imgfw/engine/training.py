@@ -33,6 +33,7 @@ from imgfw.engine.parameters import set_training
 from imgfw.engine.progress import Progress
 from imgfw.engine.recording import Recorder
 from imgfw.engine.step import optimizer_step
+from imgfw.engine.verdict import Setup
 
 
 class InterruptedTrainingError(Exception):
@@ -72,6 +73,7 @@ def train(trainer: Trainer) -> None:
         DivergedError: the loss or a gradient is not finite; nothing of that step reached the weights.
     """
     parts, progress, run, notify = trainer.parts, trainer.progress, trainer.run, trainer.notify
+    trainer.clock.setup = Setup.of(parts)
     notify("on_run_start")
     for epoch in range(progress.epochs_done, parts.plan.epochs):
         run.epoch = epoch + 1
@@ -80,14 +82,16 @@ def train(trainer: Trainer) -> None:
             progress.start_epoch(parts.precision.device)
             notify("on_epoch_start")
         _train_epoch(trainer, epoch, first_step)
-        _evaluate(trainer)
+        with trainer.clock.during("evaluating"):
+            _evaluate(trainer)
         notify("on_epoch_end")
         progress.epochs_done += 1
         improved = trainer.recorder.enter_epoch(parts, progress, run, trainer.clock)
         notify("on_log")
         progress.finished = _stopped(run) or progress.step >= parts.plan.total_steps
         progress.stop = run.stop
-        trainer.recorder.end_epoch(parts, progress, improved)
+        with trainer.clock.during("saving"):
+            trainer.recorder.end_epoch(parts, progress, improved)
         if progress.finished:
             break
 
@@ -99,7 +103,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
     last_step = min(parts.plan.steps_per_epoch, parts.plan.total_steps - epoch * parts.plan.steps_per_epoch)
     trainer.console.begin(f"epoch {epoch + 1}/{parts.plan.epochs}", first_step, last_step)
     set_training(parts.model)
-    began = time.perf_counter()
+    clock.begin_epoch()
     for step, micro_batches in _batches(trainer, epoch, range(first_step, last_step)):
         if not optimizer_step(parts, micro_batches, progress, guard, trainer.recorder.note):
             continue  # out of memory: the batch comes again, in smaller micro-batches
@@ -109,14 +113,15 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
         progress.step += 1
         samples = parts.batches.size(step)
         progress.samples_seen += samples
-        clock.samples += samples
+        clock.count(samples, parts.train_feeder.seconds)
         run.step, run.lr = progress.step, parts.schedule.lr
         trainer.notify("on_step_end")
         trainer.console.advance(step + 1)
         if progress.step % parts.resolved.recipe.train.log_every == 0:
-            guard.report()
-            trainer.recorder.log_step(parts, progress, run, trainer.console)
-            trainer.notify("on_log")
+            with clock.during("logging"):
+                guard.report()
+                trainer.recorder.log_step(parts, progress, run, trainer.console)
+                trainer.notify("on_log")
         if trainer.interruption.requested():
             guard.report()
             _save_and_leave(trainer)
@@ -126,7 +131,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
             guard.report()
             trainer.recorder.save(parts, progress)
     guard.report()
-    clock.training += time.perf_counter() - began
+    clock.end_epoch()
     trainer.console.end()
 
 
@@ -145,7 +150,7 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
     for step, plan in zip(steps, plans, strict=True):
         began = time.perf_counter()
         micro_batches = [next(fetched) for _ in plan]
-        trainer.clock.waiting_for_data += time.perf_counter() - began
+        trainer.clock.waiting += time.perf_counter() - began
         yield step, micro_batches
         if trainer.progress.halvings != halvings:  # they were too large for the memory
             yield from _batches(trainer, epoch, range(step, steps.stop))

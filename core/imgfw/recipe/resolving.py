@@ -67,6 +67,7 @@ class ResolvedRecipe:
             "transforms": {
                 "train": [node.to_json() for node in self.train_transforms],
                 "eval": [node.to_json() for node in self.eval_transforms],
+                "warp": self.recipe.transforms.warp,
             },
             "model": self.model.to_json(),
             "loss": self.loss.to_json(),

@@ -118,6 +118,20 @@ class LoaderSection(Section):
     prefetch: Annotated[int, Interval(ge=1, le=MAX_PREFETCH)] = Field(
         2, description="batches that each worker prepares ahead"
     )
+    cache: Literal["none", "ram", "disk"] = Field(
+        "none",
+        description="keep images as they are before the first random transform: in memory for the run, or in "
+        "files for later runs too",
+    )
+    cache_dir: str | None = Field(
+        None,
+        description="folder of the files, relative to the working folder; null: $IMGFW_CACHE, or imgfw in "
+        "the user's cache folder",
+    )
+    cache_gib: Annotated[float, Gt(0)] | None = Field(
+        None,
+        description="most GiB that kept images may take; null: half of the memory, or of the free disk",
+    )
 
 
 class TransformSection(Section):
@@ -125,6 +139,11 @@ class TransformSection(Section):
 
     train: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
     eval: list[TransformSpec] = Field(default_factory=list, description="in the order of work")
+    warp: Literal["each", "opencv"] = Field(
+        "each",
+        description="crops, resizings, flips and rotations of single samples: each alone, or those in a row "
+        'as one resampling with OpenCV, which takes `pip install "imgfw[fast]"`',
+    )
 
 
 class TrainSection(Section):
@@ -138,7 +157,7 @@ class TrainSection(Section):
     )
     device: Device = Field("auto", description="auto: a GPU where there is one, else the CPU")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 on a GPU that has it, else fp32"
+        "auto", description="auto: bf16 where the device has it and the model gains from it, else fp32"
     )
     channels_last: bool | Literal["auto"] = Field(
         "auto", description="memory format of images; auto: channels last for models with convolutions"

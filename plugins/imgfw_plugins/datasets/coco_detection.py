@@ -18,6 +18,7 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.file_list import FileList
 from imgfw_plugins.datasets.folders import name_all
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _index(
         boxes[owner].append((left, top, left + width, top + height))
         classes[owner].append(class_of[annotation["category_id"]])
     return AnnotatedFiles(
-        paths=[folder / item["file_name"] for item in images.values()],
+        paths=FileList(folder / item["file_name"] for item in images.values()),
         sizes=[sizes[number] for number in images],
         boxes=[boxes[number] for number in images],
         classes=[classes[number] for number in images],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from imgfw import DataError, DatasetDescription, DatasetInfo, Splits, about
 
+from imgfw_plugins.datasets.file_list import FileList
 from imgfw_plugins.datasets.folders import find_images, find_splits, list_folders
 
 if TYPE_CHECKING:
@@ -63,13 +65,18 @@ class LabelledFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Image, int]:
+        return self.read(index, None)
+
+    def read(self, index: int, least_size: Callable[[int, int], tuple[int, int]] | None) -> tuple[Image, int]:
+        """A sample whose image may be decoded as small as `least_size(height, width)` says."""
         from imgfw import read_image
 
-        return read_image(self.paths[index], self.channels), self.targets[index]
+        image = read_image(self.paths[index], self.channels, least_size=least_size)
+        return image, self.targets[index]
 
     def labels(self) -> Sequence[int]:
         """The class index of each image."""
-        return self.targets
+        return list(self.targets)
 
     def name_of(self, index: int) -> str:
         """The path of an image."""
@@ -95,7 +102,7 @@ def _index(folder: Path, classes: tuple[str, ...], channels: int) -> LabelledFil
         targets += [classes.index(name)] * len(found)
     if not paths:
         raise DataError(f"{folder} has no images.", "The layout is a folder for each class: CLASS/NAME.jpg.")
-    return LabelledFiles(paths, targets, channels)
+    return LabelledFiles(FileList(paths), array("q", targets), channels)
 
 
 def _refuse_empty_classes(train: LabelledFiles, folder: Path, classes: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.file_list import FileList
 from imgfw_plugins.datasets.folders import find_images, find_splits, name_all
 
 if TYPE_CHECKING:
@@ -127,10 +128,11 @@ def _index(folder: Path, channels: int) -> MaskedFiles:
             f"{len(missing)} images in {images} have no mask; missing: {name_all(missing)}.",
             "Add them, or remove the images.",
         )
-    alone = [path for stem, path in by_stem.items() if stem not in set(stems)]
+    paired = set(stems)
+    alone = [path for stem, path in by_stem.items() if stem not in paired]
     if alone:
         raise DataError(
             f"{len(alone)} masks in {masks} have no image: {name_all(alone)}.",
             "Add the images, or remove the masks.",
         )
-    return MaskedFiles(paths, [by_stem[stem] for stem in stems], channels)
+    return MaskedFiles(FileList(paths), FileList(by_stem[stem] for stem in stems), channels)

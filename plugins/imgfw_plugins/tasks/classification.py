@@ -24,6 +24,7 @@ class Classification(Task):
     - records: `label`, `index` and `probability` of the likeliest class, and `probabilities` of all by name.
     """
 
+    of_whole_images: ClassVar[bool] = True
     default_loss: ClassVar[str] = "cross_entropy"
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
 

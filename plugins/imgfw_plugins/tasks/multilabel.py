@@ -26,6 +26,7 @@ class Multilabel(Task):
       name.
     """
 
+    of_whole_images: ClassVar[bool] = True
     default_loss: ClassVar[str] = "binary_cross_entropy"
     default_metrics: ClassVar[tuple[str, ...]] = ("multilabel_f1",)
 

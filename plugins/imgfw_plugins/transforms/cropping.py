@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from imgfw import Transform, about
+from imgfw import Transform, Warp, about
 
 from imgfw_plugins.transforms.ranges import (
     Fill,
@@ -55,20 +55,27 @@ class CenterCrop(Transform):
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         return self._cropped(images, targets)
 
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        margins, top, left = self._place(height, width)
+        return Warp(((1, 0, margins[0] - left), (0, 1, margins[1] - top)), self.size, self.fill or 0.0)
+
     def _cropped(self, image: Tensor, target: Any) -> tuple[Tensor, Any]:
         from torchvision.transforms.v2 import functional as F
 
-        height, width = self.size
-        down, across = max(height - image.shape[-2], 0), max(width - image.shape[-1], 0)
-        margins = (across // 2, down // 2, (across + 1) // 2, (down + 1) // 2)
-        top = round((image.shape[-2] + down - height) / 2)
-        left = round((image.shape[-1] + across - width) / 2)
+        margins, top, left = self._place(image.shape[-2], image.shape[-1])
 
         def crop(part: Any) -> Any:
             roomy = padded(part, margins, fill_of(part, self.fill, self.ignore_index))
-            return F.crop(roomy, top, left, height, width)
+            return F.crop(roomy, top, left, *self.size)
 
         return move(crop, image, target)
+
+    def _place(self, height: int, width: int) -> tuple[tuple[int, int, int, int], int, int]:
+        """What to pad on each side, and the crop's first row and column then."""
+        down, across = max(self.size[0] - height, 0), max(self.size[1] - width, 0)
+        margins = (across // 2, down // 2, (across + 1) // 2, (down + 1) // 2)
+        top = round((height + down - self.size[0]) / 2)
+        return margins, top, round((width + across - self.size[1]) / 2)
 
 
 @about(example={"size": 32, "padding": 4}, output_size=_wanted_size)
@@ -114,12 +121,12 @@ class RandomCrop(Transform):
         from torchvision.transforms.v2 import functional as F
 
         margins = self._margins(image.shape[-2], image.shape[-1])
-        top, left = (int(offset) for offset in self._offsets(image, margins, parameters))
+        top, left = self._offset(image.shape[-2], image.shape[-1], margins, parameters)
         return move(lambda part: F.crop(self._padded(part, margins), top, left, *self.size), image, target)
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         margins = self._margins(images.shape[-2], images.shape[-1])
-        top, left = self._offsets(images, margins, parameters)
+        top, left = self._offsets(images.shape[-2], images.shape[-1], margins, parameters)
         return move(lambda part: windows(self._padded(part, margins), top, left, self.size), images, targets)
 
     def _margins(self, height: int, width: int) -> tuple[int, int, int, int]:
@@ -136,12 +143,26 @@ class RandomCrop(Transform):
             )
         return left + missing_width, top + missing_height, right + missing_width, bottom + missing_height
 
+    def is_warp(self) -> bool:
+        return self.padding_mode == "constant"
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        margins = self._margins(height, width)
+        top, left = self._offset(height, width, margins, parameters)
+        return Warp(((1, 0, margins[0] - left), (0, 1, margins[1] - top)), self.size, self.fill or 0.0)
+
+    def _offset(
+        self, height: int, width: int, margins: tuple[int, int, int, int], parameters: Row
+    ) -> tuple[int, int]:
+        top, left = self._offsets(height, width, margins, parameters)
+        return int(top), int(left)
+
     def _offsets(
-        self, image: Tensor, margins: tuple[int, int, int, int], parameters: Row
+        self, height: int, width: int, margins: tuple[int, int, int, int], parameters: Row
     ) -> tuple[Tensor, Tensor]:
         left, top, right, bottom = margins
-        rows = image.shape[-2] + top + bottom - self.size[0] + 1
-        columns = image.shape[-1] + left + right - self.size[1] + 1
+        rows = height + top + bottom - self.size[0] + 1
+        columns = width + left + right - self.size[1] + 1
         return (parameters["top"] * rows).long(), (parameters["left"] * columns).long()
 
     def _padded(self, part: Any, margins: tuple[int, int, int, int]) -> Any:
@@ -189,6 +210,8 @@ class RandomResizedCrop(Transform):
         ValueError: for a range that cannot be.
     """
 
+    any_scale = True
+
     def __init__(
         self,
         *,
@@ -225,6 +248,14 @@ class RandomResizedCrop(Transform):
             image,
             target,
         )
+
+    def is_warp(self) -> bool:
+        return self.interpolation == "bilinear" and self.antialias
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        top, left, rows, columns = self._window(height, width, parameters)
+        down, across = self.size[0] / rows, self.size[1] / columns
+        return Warp(((across, 0, -left * across), (0, down, -top * down)), self.size)
 
     def _window(self, height: int, width: int, parameters: Row) -> tuple[int, int, int, int]:
         for share, log_ratio in zip(

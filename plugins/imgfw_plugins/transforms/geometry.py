@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgfw import Transform, about
+from imgfw import Transform, Warp, about
 
 from imgfw_plugins.transforms.ranges import Fill, Probability, Range, around, fill_for, ordered
 from imgfw_plugins.transforms.samples import Row, fill_of, move, select
@@ -24,6 +25,8 @@ class RandomHorizontalFlip(Transform):
         p: the probability.
     """
 
+    any_scale = True
+
     def __init__(self, *, p: Probability = 0.5) -> None:
         self.p = p
 
@@ -38,6 +41,10 @@ class RandomHorizontalFlip(Transform):
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         return move(lambda part: select(parameters["flip"], part.flip(-1), part), images, targets)
 
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        x = (-1, 0, width) if parameters["flip"] else (1, 0, 0)
+        return Warp((x, (0, 1, 0)), (height, width))
+
 
 class RandomVerticalFlip(Transform):
     """Mirror top and bottom, with a probability.
@@ -45,6 +52,8 @@ class RandomVerticalFlip(Transform):
     Args:
         p: the probability.
     """
+
+    any_scale = True
 
     def __init__(self, *, p: Probability = 0.5) -> None:
         self.p = p
@@ -59,6 +68,10 @@ class RandomVerticalFlip(Transform):
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         return move(lambda part: select(parameters["flip"], part.flip(-2), part), images, targets)
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        y = (0, -1, height) if parameters["flip"] else (0, 1, 0)
+        return Warp(((1, 0, 0), y), (height, width))
 
 
 @about(example={"degrees": 30})
@@ -94,6 +107,33 @@ class RandomRotation(Transform):
             image,
             target,
         )
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        angle = math.radians(float(parameters["angle"]))
+        cos, sin = math.cos(angle), math.sin(angle)
+        return about_centre((cos, sin), (-sin, cos), (0, 0), height, width, self.fill)
+
+
+def about_centre(
+    x: tuple[float, float],
+    y: tuple[float, float],
+    shift: Sequence[float],
+    height: int,
+    width: int,
+    fill: Any,
+) -> Warp:
+    """A linear map about the image's centre, then a shift `(across, down)`, on a canvas of the image's size.
+
+    Args:
+        x, y: the rows of the linear map.
+        shift: in pixels.
+        height, width: the image's size.
+        fill: value of uncovered pixels, None for black.
+    """
+    across, down = width / 2, height / 2
+    left = across + shift[0] - x[0] * across - x[1] * down
+    top = down + shift[1] - y[0] * across - y[1] * down
+    return Warp(((*x, left), (*y, top)), (height, width), fill or 0.0)
 
 
 def rotated(part: Any, angle: float, interpolation: str, fill: Any) -> Any:
@@ -156,14 +196,9 @@ class RandomAffine(Transform):
         }
 
     def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
-        height, width = image.shape[-2:]
-        across, down = parameters["shift"].tolist()
         settings = {
             "angle": float(parameters["angle"]),
-            "translate": [
-                round(across * self.translate[0] * width),
-                round(down * self.translate[1] * height),
-            ],
+            "translate": self._shift(image.shape[-2], image.shape[-1], parameters),
             "scale": float(parameters["scale"]),
             "shear": [float(parameters["shear_x"]), float(parameters["shear_y"])],
         }
@@ -174,6 +209,29 @@ class RandomAffine(Transform):
             image,
             target,
         )
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        angle, scale = math.radians(float(parameters["angle"])), float(parameters["scale"])
+        shear_x = math.radians(float(parameters["shear_x"]))
+        shear_y = math.radians(float(parameters["shear_y"]))
+        cos, sin = (
+            math.cos(angle - shear_y) / math.cos(shear_y),
+            math.sin(angle - shear_y) / math.cos(shear_y),
+        )
+        slope = math.tan(shear_x)
+        return about_centre(
+            (scale * cos, scale * (-cos * slope - math.sin(angle))),
+            (scale * sin, scale * (-sin * slope + math.cos(angle))),
+            self._shift(height, width, parameters),
+            height,
+            width,
+            self.fill,
+        )
+
+    def _shift(self, height: int, width: int, parameters: Row) -> list[int]:
+        """Pixels to the right and down."""
+        across, down = parameters["shift"].tolist()
+        return [round(across * self.translate[0] * width), round(down * self.translate[1] * height)]
 
 
 def warped(

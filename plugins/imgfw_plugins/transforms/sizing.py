@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgfw import Transform, about
+from imgfw import Transform, Warp, about
 
 from imgfw_plugins.transforms.ranges import (
     Fill,
@@ -46,10 +46,12 @@ class Resize(Transform):
         antialias: smooth while making images smaller.
     """
 
+    any_scale = True
+
     def __init__(
         self, *, size: Size, interpolation: Interpolation = "bilinear", antialias: bool = True
     ) -> None:
-        self.size = [size] if isinstance(size, int) else list(size)
+        self.size = size
         self.interpolation = interpolation
         self.antialias = antialias
 
@@ -59,12 +61,21 @@ class Resize(Transform):
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         return move(self._resized, images, targets)
 
+    def is_warp(self) -> bool:
+        return self.interpolation == "bilinear" and self.antialias
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        size = _resized_size((height, width), self)
+        assert size is not None
+        return Warp(((size[1] / width, 0, 0), (0, size[0] / height, 0)), size)
+
     def _resized(self, part: Any) -> Any:
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import functional as F
 
         mode = InterpolationMode(self.interpolation)
-        return F.resize(part, self.size, interpolation=mode, antialias=self.antialias)
+        size = [self.size] if isinstance(self.size, int) else list(self.size)
+        return F.resize(part, size, interpolation=mode, antialias=self.antialias)
 
 
 def _padded_size(size: HeightWidth | None, settings: Any) -> HeightWidth | None:
@@ -107,6 +118,14 @@ class Pad(Transform):
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         return move(self._padded, images, targets)
+
+    def is_warp(self) -> bool:
+        return self.padding_mode == "constant"
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        left, top, right, bottom = self.padding
+        size = (height + top + bottom, width + left + right)
+        return Warp(((1, 0, left), (0, 1, top)), size, self.fill or 0.0)
 
     def _padded(self, part: Any) -> Any:
         return padded(part, self.padding, fill_of(part, self.fill, self.ignore_index), self.padding_mode)

@@ -267,3 +267,60 @@ def test_masks_that_hold_no_indices_are_refused(tmp_path):
     for path, reason in ((colour, "has RGB pixels"), (lossy, "is a JPEG"), (deep, "outside 0..255")):
         with pytest.raises(BadSampleError, match=f"{path.name}: .*{reason}"):
             read_mask(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": "4:2:2"}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_has_the_pixels_that_pillow_decodes(tmp_path, mode, options):
+    pixels = np.random.default_rng(1).integers(0, 256, (13, 21, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((53, 37)).convert(mode)
+    path = save(image, tmp_path / "a.jpg", **options)
+    decoded = np.atleast_3d(np.array(Image.open(path))).transpose(2, 0, 1)
+    assert np.array_equal(read_image(path).numpy(), np.broadcast_to(decoded, (3, 37, 53)))
+    if mode == "L":
+        assert np.array_equal(read_image(path, channels=1).numpy(), decoded)
+
+
+def test_the_channels_of_a_pixel_are_neighbours_in_memory(tmp_path):
+    image = Image.fromarray(np.zeros((6, 5, 3), dtype=np.uint8))
+    for name in ("a.jpg", "a.png"):
+        assert read_image(save(image, tmp_path / name)).stride() == (1, 15, 3)
+
+
+@pytest.mark.parametrize(
+    ("least_size", "size"),
+    [
+        (lambda height, width: (height, width), (120, 200)),
+        (lambda height, width: (60, 100), (120, 200)),
+        (lambda height, width: (30, 50), (60, 100)),
+        (lambda height, width: (30, 51), (120, 200)),
+        (lambda height, width: (14, 25), (30, 50)),
+        (lambda height, width: (1, 1), (15, 25)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction_that_leaves_twice_what_is_needed(tmp_path, least_size, size):
+    ramp = np.add.outer(np.arange(120), np.arange(200)) * 255 // 318
+    path = save(Image.fromarray(ramp.astype(np.uint8)), tmp_path / "a.jpg", quality=95)
+    image = read_image(path, least_size=least_size)
+    assert tuple(image.shape) == (3, *size)
+    expected = np.array(Image.fromarray(ramp.astype(np.uint8)).resize(size[::-1], Image.Resampling.BOX))
+    assert np.abs(image[0].numpy().astype(int) - expected).max() <= 4
+
+
+def test_a_turned_jpeg_is_asked_for_by_its_upright_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(Image.new("RGB", (200, 120)), tmp_path / "a.jpg", exif=exif)
+    asked = []
+
+    def least_size(height, width):
+        asked.append((height, width))
+        return 40, 30
+
+    assert read_image(path, least_size=least_size).shape == (3, 100, 60)
+    assert asked == [(200, 120)]
+
+
+def test_only_jpegs_are_decoded_smaller(tmp_path):
+    path = save(Image.new("RGB", (200, 120)), tmp_path / "a.png")
+    assert read_image(path, least_size=lambda height, width: (1, 1)).shape == (3, 120, 200)

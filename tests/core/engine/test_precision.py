@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from imgfw import UsageError
+from imgfw.engine import cpu_formats, precision
 from imgfw.engine.precision import choose_device, choose_precision
 from torch import nn
 
@@ -13,8 +15,65 @@ CONVOLUTIONS = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1)))
 LINEAR = nn.Linear(3, 4)
 
 
-def test_auto_is_fp32_on_a_cpu():
-    assert choose_precision(CPU, "auto", "auto", CONVOLUTIONS).name == "fp32"
+@pytest.fixture(params=[True, False], ids=["bf16 in hardware", "no bf16"])
+def has_bf16(request, monkeypatch):
+    """Whether the CPU has bf16."""
+    monkeypatch.setattr(precision, "has_bf16", lambda: request.param)
+    return request.param
+
+
+def on_no_device(name):
+    """A model of torchvision's without its weights."""
+    with torch.device("meta"):
+        return getattr(torchvision.models, name)(weights=None)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "densenet121", "vit_b_16", "swin_t", "convnext_tiny"]
+)
+def test_auto_is_bf16_for_dense_models_on_a_cpu_that_has_it(name, has_bf16):
+    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
+    assert chosen.name == ("bf16" if has_bf16 else "fp32")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0"],
+)
+def test_auto_is_fp32_for_depthwise_models_on_a_cpu(name, has_bf16):
+    chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
+    assert (chosen.name, chosen.memory_format) == ("fp32", torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("model", "pixels", "expected"),
+    [
+        (CONVOLUTIONS, 64 * 8 * 8, ("fp32", torch.channels_last)),  # digits
+        (CONVOLUTIONS, 128 * 28 * 28, ("bf16", torch.channels_last)),  # Fashion-MNIST
+        ("resnet18", 16 * 16 * 16, ("fp32", torch.contiguous_format)),  # each weight meets next to no pixel
+        ("resnet18", 64 * 32 * 32, ("bf16", torch.channels_last)),
+        ("vgg16", 32 * 32 * 32, ("bf16", torch.channels_last)),  # its linear layers are no matter
+        ("resnet18", None, ("bf16", torch.channels_last)),
+    ],
+)
+def test_auto_goes_by_the_work_that_a_batch_brings_on_a_cpu(model, pixels, expected, monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
+    built = on_no_device(model) if isinstance(model, str) else model
+    chosen = choose_precision(CPU, "auto", "auto", built, pixels)
+    assert (chosen.name, chosen.memory_format) == expected
+
+
+def test_a_model_without_dense_layers_stays_in_fp32(has_bf16):
+    assert choose_precision(CPU, "auto", "auto", nn.BatchNorm2d(3)).name == "fp32"
+
+
+def test_a_precision_that_the_recipe_names_is_taken_on_any_cpu(has_bf16):
+    assert choose_precision(CPU, "bf16", "auto", nn.BatchNorm2d(3), 64).name == "bf16"
+
+
+def test_what_the_cpu_has_is_what_torch_says():
+    said = torch.cpu.get_capabilities()
+    assert cpu_formats.has_bf16() == (said.get("avx512_bf16", False) or said.get("amx_bf16", False))
 
 
 def test_fp16_on_a_cpu_is_refused():
@@ -39,8 +98,8 @@ def test_channels_come_last_for_models_with_convolutions_or_as_asked(asked, mode
 
 @pytest.mark.parametrize(("name", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_the_forward_pass_computes_in_the_precision(name, dtype):
-    precision = choose_precision(CPU, name, "auto", LINEAR)
-    with precision.autocast():
+    chosen = choose_precision(CPU, name, "auto", LINEAR)
+    with chosen.autocast():
         assert LINEAR(torch.ones(1, 3)).dtype == dtype
 
 

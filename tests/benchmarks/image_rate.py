@@ -1,0 +1,221 @@
+"""How fast image files become augmented batches, and how fast images are warped, with nobody to use them."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from imgfw.catalog.catalog import Catalog
+from imgfw.engine.building import build_parts
+from imgfw.engine.caching import cache_images
+from imgfw.engine.console import Console
+from imgfw.engine.data import build_data
+from imgfw.recipe.checking import check
+from imgfw.recipe.reading import read_recipe
+from imgfw_runs import PLUGIN
+from measuring import Effort, Seconds, Spread, Stopwatch, Variant, interleave, ratios
+from page import table
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms as v1
+from torchvision.io import ImageReadMode, decode_jpeg, read_file
+from torchvision.transforms import InterpolationMode, v2
+
+BATCH_SIZE = 32
+HEIGHT, WIDTH, SIDE, CROP = 375, 500, 256, 224
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+NORMALIZE = {"type": "normalize", "mean": MEAN, "std": STD}
+BILINEAR = InterpolationMode.BILINEAR
+
+
+def photo(seed: int, height: int = HEIGHT, width: int = WIDTH) -> Image.Image:
+    """A picture with detail at every scale and a little noise, which a JPEG of quality 90 holds in 55 kB."""
+    generator = np.random.default_rng(seed)
+    pixels = 128 + generator.normal(size=(height, width, 1)) * 3
+    for columns, strength in ((8, 60), (16, 40), (32, 25), (64, 15), (128, 10)):
+        noise = generator.normal(size=(3, columns * height // width + 2, columns)).astype(np.float32)
+        grown = [Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC) for plane in noise]
+        pixels = pixels + strength * np.stack([np.asarray(plane) for plane in grown], axis=2)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@contextmanager
+def folder_of_photos(count: int) -> Iterator[Path]:
+    """Folders of two classes with JPEG files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            path = Path(folder) / f"class{number % 2}" / f"{number}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            photo(number).save(path, quality=90)
+        yield Path(folder)
+
+
+def imgfw_input(recipe: dict[str, Any]) -> Variant:
+    """The training input of a recipe, without workers: fetching, and the transforms of batches."""
+    whole = {
+        "split": {"val_fraction": 0.0},
+        "model": "resnet9",
+        "train": {"device": "cpu", "channels_last": False},
+        **recipe,
+        "loader": {"num_workers": 0, "batch_size": BATCH_SIZE, **recipe.get("loader", {})},
+    }
+    resolved = check(read_recipe(whole), Catalog()).recipe
+    data = build_data(resolved, note_bad=lambda sample: None)
+    parts = build_parts(resolved, data, torch.device("cpu"))
+    cache_images(parts, Console(quiet=True))
+    steps = range(parts.batches.steps_per_epoch)
+
+    def consume() -> None:
+        jobs = [(0, part) for step in steps for part in parts.batches.micro_batches(0, step)]
+        for raw in parts.train_loader.run(jobs):
+            parts.train_feeder.prepare(raw)
+
+    return _timed(consume)
+
+
+class Loaded(Dataset[tuple[Tensor, int]]):
+    """What a function loads of each item, transformed; as most datasets are written."""
+
+    def __init__(self, items: Sequence[Any], load: Callable[[Any], Any], transform: Any) -> None:
+        self._items = items
+        self._load = load
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self._transform(self._load(self._items[index])), index % 2
+
+
+def torchvision_input(items: Sequence[Any], load: Callable[[Any], Any], transform: Any) -> Variant:
+    """A DataLoader without workers."""
+    loader = DataLoader(Loaded(items, load, transform), batch_size=BATCH_SIZE, shuffle=True)
+
+    def consume() -> None:
+        for _ in loader:
+            pass
+
+    return _timed(consume)
+
+
+def _timed(work: Callable[[], None]) -> Variant:
+    def run() -> Seconds:
+        watch = Stopwatch()
+        work()
+        return watch.read()
+
+    return run
+
+
+def _as_tensor(path: Path) -> Tensor:
+    return decode_jpeg(read_file(str(path)), ImageReadMode.RGB)  # type: ignore[no-any-return]
+
+
+def _as_pil(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def decoding(folder: Path) -> dict[str, Variant]:
+    """JPEG files to random resized crops."""
+    paths = sorted(folder.rglob("*.jpg"))
+    crop = [{"type": "random_resized_crop", "size": CROP}, "random_horizontal_flip", NORMALIZE]
+    resized = [{"type": "resize", "size": [SIDE, SIDE]}, *crop]
+    data = {"type": "image_folder", "root": str(folder)}
+    on_tensors = v2.Compose(
+        [
+            v2.RandomResizedCrop(CROP, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, STD),
+        ]
+    )
+    on_pil = v1.Compose(
+        [v1.RandomResizedCrop(CROP), v1.RandomHorizontalFlip(), v1.ToTensor(), v1.Normalize(MEAN, STD)]
+    )
+    return {
+        "imgfw": imgfw_input({"data": data, "transforms": {"train": crop}}),
+        'imgfw, resized to 256x256, `"cache": "ram"`': imgfw_input(
+            {"data": data, "transforms": {"train": resized}, "loader": {"cache": "ram"}}
+        ),
+        "torchvision's decoder, transforms v2 on tensors": torchvision_input(paths, _as_tensor, on_tensors),
+        "PIL, torchvision's transforms v1": torchvision_input(paths, _as_pil, on_pil),
+    }
+
+
+def warping(samples: int) -> dict[str, Variant]:
+    """Images in memory, flipped, turned and cropped."""
+    transforms = [
+        "random_horizontal_flip",
+        {"type": "random_rotation", "degrees": 30, "interpolation": "bilinear"},
+        {"type": "random_resized_crop", "size": CROP},
+        NORMALIZE,
+    ]
+    data = {"type": "resident", "samples": samples, "channels": 3, "side": SIDE}
+    recipe = {"plugins": [PLUGIN], "data": data, "transforms": {"train": transforms}}
+    once = {**recipe, "transforms": {"train": transforms, "warp": "opencv"}}
+    pictures = [photo(number, SIDE, SIDE) for number in range(min(samples, 32))]
+    images = [pictures[number % len(pictures)] for number in range(samples)]
+    moves = [v2.RandomHorizontalFlip(), v2.RandomRotation(30, BILINEAR), v2.RandomResizedCrop(CROP)]
+    to_float = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+    on_pil = [
+        v1.RandomHorizontalFlip(),
+        v1.RandomRotation(30, BILINEAR),
+        v1.RandomResizedCrop(CROP),
+        v1.ToTensor(),
+        v1.Normalize(MEAN, STD),
+    ]
+    tensors = [v2.functional.pil_to_tensor(image) for image in images]
+    return {
+        'imgfw, `"warp": "opencv"`': imgfw_input(once),
+        "imgfw": imgfw_input(recipe),
+        "torchvision v2 on tensors": torchvision_input(tensors, _same, v2.Compose([*moves, *to_float])),
+        "torchvision v1 on PIL images": torchvision_input(images, _same, v1.Compose(on_pil)),
+    }
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def measure(effort: Effort) -> str:
+    """Measure, and write the section of the page."""
+    samples = effort.steps * BATCH_SIZE
+    content = io.BytesIO()
+    photo(0).save(content, "JPEG", quality=90)
+    with folder_of_photos(samples) as folder:
+        files = interleave(decoding(folder), effort.rounds)
+    warps = interleave(warping(samples), effort.rounds)
+    note = _NOTE.format(rounds=effort.rounds, samples=samples, size=len(content.getvalue()) // 1000)
+    return f"{note}\n\n{_table(files, samples)}\n\n{_WARPS}\n\n{_table(warps, samples)}"
+
+
+def _table(measured: dict[str, list[Seconds]], samples: int) -> str:
+    *_, last = measured
+    slowest = [samples / seconds.cpu for seconds in measured[last]]
+    rows = []
+    for name, runs in measured.items():
+        rates = [samples / seconds.cpu for seconds in runs]
+        walls = Spread.of(samples / seconds.wall for seconds in runs).show(",.0f")
+        ratio = ratios(rates, slowest).show(".2f") if name != last else ""
+        rows.append([name, Spread.of(rates).show(",.0f"), walls, ratio])
+    return table(["input", "images per CPU second", "images/s", "times the last row"], rows)
+
+
+_NOTE = """\
+{samples:,} JPEG files of 500x375 pixels ({size} kB each, in the page cache): random resized crop to 224,
+random flip, to float, normalise, in batches of 32; one thread, no workers, and nobody who uses the batches;
+{rounds} rounds, interleaved. With `"cache": "ram"` the images are decoded and resized once, which is not
+counted."""
+
+_WARPS = """\
+As many RGB images of 256x256 pixels in memory: random flip, rotation by up to 30 degrees, random resized crop
+to 224, all bilinear, to float, normalise."""
