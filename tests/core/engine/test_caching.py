@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from imgfw import InterruptedRun, UsageError
-from imgfw.engine import cache_files, caching, session
+from imgfw.engine import cache_files, caching, runs
 from imgfw.engine.splits import BadSample
 from PIL import Image
 
@@ -262,4 +262,4 @@ def test_a_run_can_be_resumed_with_kept_images(train, recipe, cache, stop_at):
         train(recipe, "broken", {"loader.cache": "disk"})
     stop_at(0)
     [folder] = (cache.parent / "broken").iterdir()
-    assert fingerprint(session.resume(folder, quiet=True).folder) == straight
+    assert fingerprint(runs.resume(folder, quiet=True).folder) == straight
