@@ -125,7 +125,7 @@ class Session:
             self._console.line(f"warning: {sentence}")
 
     def _fail(self, reason: str) -> None:
-        """Note a failure; a run that failed before its first step leaves no folder, unless a list is in it."""
+        """Note a failure; a run that failed before its first step leaves no folder, but for a list in it."""
         if self._begun or self._found is not None or self._folder.quarantine.exists():
             self._summarize_failure("failed", reason)
         else:
@@ -174,7 +174,7 @@ class Session:
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)
         if found is not None:
-            restore(parts, self._progress, found.state)
+            restore(parts, self._progress, found)
             self._recorder.restore(found, self._progress.best)
         else:
             try_model(parts)

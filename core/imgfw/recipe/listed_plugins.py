@@ -2,7 +2,7 @@
 
 A recipe brings its plugin files along: they are in its folder, or below. One that is anywhere else, or that a
 link leads out of the folder to, must be named by whoever starts the run, with `-p` or IMGFW_PLUGINS; and
-they may forbid the files of recipes altogether, with `-p no:./`. A dict is the program's that made it, and the
+A recipe brings its plugin files along: they are in its folder, or below. One that is anywhere else, or that a
 recipe in a run's folder is imgfw's own: these name files wherever they are.
 """
 
