@@ -14,6 +14,7 @@ help:
 	@echo "make test          every check and every test"
 	@echo "make test-plugins  every test of the distributions in plugins/"
 	@echo "make bench         the benchmarks; they measure, and never judge"
+	@echo "make reliability   what is disturbed a thousand times and never lost; about half an hour"
 	@echo "make docs          write the generated pages again"
 	@echo "make clean         remove $(VENV) and what tools left behind"
 	@echo
@@ -36,6 +37,9 @@ $(addprefix test-,$(PLUGINS)): test-%: $(PLUGIN_VENV)/.installed
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/benchmarks/run.py
+
+reliability: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reliability.run
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py
@@ -67,4 +71,4 @@ $(BIN)/pip:
 	  echo "$(PYTHON) cannot make a venv with pip. On Debian: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-.PHONY: help quickstart test test-plugins $(addprefix test-,$(PLUGINS)) bench docs clean
+.PHONY: help quickstart test test-plugins $(addprefix test-,$(PLUGINS)) bench reliability docs clean

@@ -13,7 +13,8 @@ from imgfw.engine.building import Parts, build_parts
 from imgfw.engine.console import Console
 from imgfw.engine.data import build_data
 from imgfw.engine.progress import Progress
-from imgfw.engine.recording import Recorder, run_state
+from imgfw.engine.recording import Recorder
+from imgfw.engine.run_state import run_state
 from imgfw.engine.run_folder import RunFolder
 from imgfw.recipe.checking import aim_of, check
 from imgfw.recipe.reading import read_recipe
@@ -65,7 +66,7 @@ def measure(effort: Effort) -> str:
         def theirs() -> Seconds:
             stopwatch = Stopwatch()
             with (Path(place) / "theirs.pt").open("wb") as file:
-                torch.save({"model": parts.model.state_dict(), **run_state(parts, progress)}, file)
+                torch.save({"model": parts.model.state_dict(), **run_state(parts, progress, {})}, file)
                 file.flush()
                 os.fsync(file.fileno())
             return stopwatch.read()

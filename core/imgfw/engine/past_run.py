@@ -13,6 +13,7 @@ from imgfw.contract.errors import DataError, ImgfwError
 from imgfw.engine.checkpoint import Checkpoint, load
 from imgfw.engine.checkpoint_folder import DamagedCheckpointError
 from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.run_state import check_run_state
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import Source, read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
@@ -47,9 +48,11 @@ def load_best(folder: RunFolder) -> Checkpoint:
         ImgfwError: there is none yet.
     """
     try:
-        return load(best_folder(folder))
+        best = load(best_folder(folder))
     except DamagedCheckpointError as error:
         raise DataError(error.message, _MEND_BEST) from error
+    check_run_state(best)
+    return best
 
 
 def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from imgfw.contract.about import Mode
 from imgfw.contract.callback import Best, Run
 from imgfw.engine import checkpoint, checkpoint_folder, distributed
-from imgfw.engine.environment import state_environment
 from imgfw.engine.files import writing
-from imgfw.engine.generators import generator_states
 from imgfw.engine.progress import Progress
-from imgfw.engine.resuming import built_from
+from imgfw.engine.run_state import run_state
 from imgfw.engine.snapshot import Copier, Snapshot
 from imgfw.engine.writer import Writer
 
@@ -145,7 +142,8 @@ class Recorder:
             within = progress.step - progress.epochs_done * parts.plan.steps_per_epoch
             name = checkpoint_folder.name_of(progress.epochs_done, max(within, 0))
             self._writer.wait()  # it reads the memory that the next copy goes to
-            snapshot = self._copier.take(parts.evaluated.state_dict(), self._state(parts, progress))
+            state = run_state(parts, progress, dict(self._logged))
+            snapshot = self._copier.take(parts.evaluated.state_dict(), state)
             keep = parts.resolved.recipe.checkpoint.keep
             self._writer.start(partial(self._write, self.folder.checkpoints / name, snapshot, is_best, keep))
             self._saved_at = time.monotonic()
@@ -160,9 +158,6 @@ class Recorder:
             if is_best:
                 checkpoint_folder.mark(self.folder.checkpoints, "best", place)
             checkpoint_folder.rotate(self.folder.checkpoints, keep)
-
-    def _state(self, parts: Parts, progress: Progress) -> dict[str, Any]:
-        return run_state(parts, progress) | {"logged": dict(self._logged)}
 
     def restore(self, found: checkpoint.Checkpoint, best: Best | None) -> None:
         """Go on from a checkpoint: with what was logged in its epoch, and with the links that belong to it.
@@ -195,31 +190,3 @@ class Recorder:
             if kind is None:
                 raise
             self._console.line(f"warning: {error}")
-
-
-def run_state(parts: Parts, progress: Progress) -> dict[str, Any]:
-    """Everything but the model's weights that a run needs to go on, and that prediction needs to know."""
-    statistics = parts.data.statistics.value
-    return {
-        "progress": progress.state_dict(),
-        "optimizer": parts.optimizer.state_dict(),
-        "schedule": parts.schedule.state_dict(),
-        "scaler": parts.scaler.state_dict(),
-        "callbacks": [callback.state_dict() for callback in parts.callbacks],
-        "average": _average_state(parts),
-        "generators": generator_states(),
-        "info": dataclasses.asdict(parts.data.info),
-        "statistics": dataclasses.asdict(statistics) if statistics is not None else None,
-        "trainable": [name for name, item in parts.model.named_parameters() if item.requires_grad],
-        "precision": parts.precision.name,
-        "environment": state_environment(parts.precision),
-        "versions": parts.resolved.versions,
-        "built_from": built_from(parts.resolved, parts.plan),
-    }
-
-
-def _average_state(parts: Parts) -> dict[str, Any] | None:
-    """What goes on beside the average of the weights, which is what the checkpoint holds as the model."""
-    if parts.average is None:
-        return None
-    return {"steps": parts.average.steps, "trained": parts.model.state_dict()}

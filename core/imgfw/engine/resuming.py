@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Plan
 from imgfw.contract.dataset import DatasetInfo
-from imgfw.contract.errors import DataError, UsageError
+from imgfw.contract.errors import DataError, ImgfwError, UsageError
 from imgfw.engine.changes import Difference, Done, Effect, differences, judge
 from imgfw.engine.environment import describe_environment, environment_changes
 from imgfw.engine.generators import restore_generators
 from imgfw.engine.past_run import recipe_of, source_of
 from imgfw.engine.progress import Progress
 from imgfw.engine.run_folder import RunFolder
-from imgfw.recipe.checking import aim_of, check
+from imgfw.engine.run_state import built_from
+from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
 from imgfw.recipe.schema import SECTIONS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from imgfw.engine.building import Parts
+    from imgfw.engine.checkpoint import Checkpoint
 
 _LENGTH = ("train.epochs", "train.steps")
 
@@ -132,7 +134,10 @@ def warnings_for(folder: RunFolder, resolved: ResolvedRecipe, changes: Sequence[
     ]
     now = describe_environment(resolved.versions)
     moved = [str(change) for change in changes if change.path == "train.device"]
-    moved += environment_changes(folder.read_json("environment.json"), now)
+    try:
+        moved += environment_changes(folder.read_json("environment.json"), now)
+    except (KeyError, TypeError, AttributeError):
+        moved += ["environment.json, which tells where the run was trained, is not as it was written"]
     if moved:
         warnings.append(f"rounding may differ from here on: {', '.join(moved)}.")
     return warnings
@@ -156,18 +161,24 @@ def refuse_other_data(info: DatasetInfo, state: Mapping[str, Any]) -> None:
             )
 
 
-def built_from(resolved: ResolvedRecipe, plan: Plan) -> dict[str, Any]:
-    """What the state of a run depends on, saved with it: whether this differs decides how it is restored."""
-    recipe = resolved.to_json()
-    return {
-        "plan": {"total_steps": plan.total_steps, "steps_per_epoch": plan.steps_per_epoch},
-        "aim": list(aim_of(resolved)),
-        **{key: recipe[key] for key in ("optimizer", "scheduler", "callbacks")},
-    }
+def restore(parts: Parts, progress: Progress, found: Checkpoint) -> None:
+    """Put the state of a checkpoint into what was built; the weights are in the model already.
+
+    Raises:
+        DataError: something does not take back what the checkpoint holds of it.
+    """
+    try:
+        _restore(parts, progress, found.state)
+    except ImgfwError:
+        raise
+    except Exception as error:  # of optimizers, schedulers and callbacks, which are plugins' code
+        raise DataError(
+            f"The state in {found.folder} does not fit the run's parts: {type(error).__name__}: {error}.",
+            "Was a plugin's code changed since? IMGFW_DEBUG=1 shows where.",
+        ) from error
 
 
-def restore(parts: Parts, progress: Progress, state: Mapping[str, Any]) -> None:
-    """Put the state of a checkpoint into what was built; the weights are in the model already."""
+def _restore(parts: Parts, progress: Progress, state: Mapping[str, Any]) -> None:
     now = built_from(parts.resolved, parts.plan)
     before = state["built_from"] or now  # not noted before format 2: nothing could be changed then
     progress.load_state_dict(state["progress"], parts.precision.device)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imgfw.contract.errors import UsageError
+from imgfw.contract.errors import DataError, UsageError
 from imgfw.engine.checkpoint_folder import clean_up
 from imgfw.engine.files import append_whole, write_atomically, write_json, writing
 
@@ -94,8 +94,19 @@ class RunFolder:
                 write_json(self.path / name, _json_ready(data))
 
     def read_json(self, name: str) -> Any:
-        """Read one of the folder's JSON documents."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        """Read one of the folder's JSON documents.
+
+        Raises:
+            DataError: it is not there, or not as it was written.
+        """
+        path = self.path / name
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} cannot be read: {error}.", "Put it back from a copy.") from error
+        if not isinstance(document, dict):
+            raise DataError(f"{path} is not as it was written.", "Put it back from a copy.")
+        return document
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write metrics.csv: a row an epoch, a column for everything that any epoch measured."""

@@ -21,6 +21,7 @@ from imgfw.engine.past_run import load_best, recipe_of, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.run_state import check_run_state
 from imgfw.engine.session import RunResult, Session
 from imgfw.engine.workers import serving
 from imgfw.recipe.checking import check
@@ -100,6 +101,7 @@ def resume(
             found, damaged = checkpoint.load_newest(opened.checkpoints)
             for sentence in damaged:
                 console.line(f"warning: {sentence}")
+            check_run_state(found)
             resolved, changes = changed_recipe(opened, recipe, overrides, catalog)
             refuse(opened.path, changes, found.state, allow_changes)
             done = _result_of(opened) if found.state["progress"]["finished"] else None

@@ -175,7 +175,7 @@ class Session:
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)
         if found is not None:
-            restore(parts, self._progress, found.state)
+            restore(parts, self._progress, found)
             self._recorder.restore(found, self._progress.best)
         else:
             try_model(parts)

@@ -6,26 +6,25 @@ import shutil
 
 import imgfw
 import pytest
-import torch
-from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine import checkpoint_folder
 from imgfw.engine.past_run import load_best
 from imgfw.engine.run_folder import RunFolder
 
+from .conftest import CLASSIFICATION
+
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(train):
     """A run whose first checkpoint is the best, and the second the last."""
-    place = tmp_path / "checkpoints"
-    for number, link in ((1, "best"), (2, "last")):
-        checkpoint.save(place / str(number), {"weight": torch.zeros(3)}, {"number": number})
-        checkpoint_folder.mark(place, link, place / str(number))
-    return RunFolder(tmp_path)
+    folder = RunFolder(train(CLASSIFICATION, changes={"train.epochs": 2}).folder)
+    checkpoint_folder.mark(folder.checkpoints, "best", folder.checkpoints / "1")
+    return folder
 
 
 def test_the_best_is_read_or_the_last_where_nothing_was_evaluated(folder):
-    assert load_best(folder).state["number"] == 1
+    assert load_best(folder).state["progress"]["epochs_done"] == 1
     (folder.checkpoints / "best").unlink()
-    assert load_best(folder).state["number"] == 2
+    assert load_best(folder).state["progress"]["epochs_done"] == 2
 
 
 def test_a_best_that_is_gone_is_said(folder):

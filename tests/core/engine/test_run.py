@@ -37,6 +37,7 @@ def test_a_run_leaves_everything_that_its_folder_promises(train):
         "environment.json",
         "events.jsonl",
         "metrics.csv",
+        ".lock",
         "recipe.json",
         "recipe.resolved.json",
         "summary.json",
@@ -106,7 +107,8 @@ def test_a_diverging_run_names_the_step_and_keeps_its_last_good_state(train, tmp
         "scheduler": {"type": "jump", "after": 1, "factor": 1e30},
     }
     with pytest.raises(
-        imgfw.DivergedError, match=r"The loss is (nan|inf|-inf) at step \d+ \(training samples"
+        imgfw.DivergedError,
+        match=r"The loss is (nan|inf|-inf) at step \d+ \(epoch \d, batch \d+, training samples",
     ):
         train(CLASSIFICATION, changes=changes)
     folder = tmp_path / "runs" / "tiny"
