@@ -247,18 +247,6 @@ def test_masks_that_hold_no_indices_are_refused(tmp_path):
             read_mask(path)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": "4:2:2"}])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_a_jpeg_has_the_pixels_that_pillow_decodes(tmp_path, mode, options):
-    pixels = np.random.default_rng(1).integers(0, 256, (13, 21, 3), dtype=np.uint8)
-    image = Image.fromarray(pixels).resize((53, 37)).convert(mode)
-    path = save(image, tmp_path / "a.jpg", **options)
-    decoded = np.atleast_3d(np.array(Image.open(path))).transpose(2, 0, 1)
-    assert np.array_equal(read_image(path).numpy(), np.broadcast_to(decoded, (3, 37, 53)))
-    if mode == "L":
-        assert np.array_equal(read_image(path, channels=1).numpy(), decoded)
-
-
 def test_the_channels_of_a_pixel_are_neighbours_in_memory(tmp_path):
     image = Image.fromarray(np.zeros((6, 5, 3), dtype=np.uint8))
     for name in ("a.jpg", "a.png"):
