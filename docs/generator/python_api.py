@@ -25,7 +25,7 @@ _GROUPS = (
         ("Splits", "DatasetInfo", "DatasetDescription", "MapDataset", "InMemory", "ChannelStatistics"),
     ),
     ("Image files", ("read_image", "read_mask")),
-    ("Transforms", ("Transform", "Keys")),
+    ("Transforms", ("Transform", "Warp", "Keys")),
     ("Losses", ("Weighted", "MixedTargets")),
     ("Tasks", ("Task",)),
     ("Callbacks", ("Callback", "Run", "Plan", "Best", "EvalBatch")),
