@@ -33,6 +33,9 @@ Size = tuple[int, int]
 _REDUCTIONS = (8, 4, 2)
 """How many times smaller a JPEG can be decoded, from part of each block's cosines."""
 
+LEAST_REDUCED = 256
+"""The shorter side, in pixels, from which an image is decoded smaller: below, there is little to gain."""
+
 _GAP = 2
 """How many times larger than needed a reduced image stays at least: the rest is left to a proper filter."""
 
@@ -67,7 +70,8 @@ def read_image(
         max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
         name: what names the image to its owner, for messages; a file's path unless given.
         least_size: given the image's height and width, says how small it may come. A JPEG that is much
-            larger is then decoded at 1/2, 1/4 or 1/8 of its size; without it, images come as they are.
+            larger, and 256 pixels wide and high or more, is then decoded at 1/2, 1/4 or 1/8 of its size;
+            without it, images come as they are.
 
     Returns:
         uint8 `[channels, height, width]`, the channels of a pixel adjacent in memory.
@@ -94,7 +98,7 @@ def read_image(
 
 def _reduction(image: Image.Image, orientation: int, least_size: Callable[[int, int], Size] | None) -> int:
     """How many times smaller a file can be decoded: 1, 2, 4 or 8."""
-    if least_size is None or image.format != "JPEG":
+    if least_size is None or image.format != "JPEG" or min(image.size) < LEAST_REDUCED:
         return 1
     turned = orientation >= _FIRST_TURNED
     height, width = (image.width, image.height) if turned else (image.height, image.width)

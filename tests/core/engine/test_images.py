@@ -256,16 +256,16 @@ def test_the_channels_of_a_pixel_are_neighbours_in_memory(tmp_path):
 @pytest.mark.parametrize(
     ("least_size", "size"),
     [
-        (lambda height, width: (height, width), (120, 200)),
-        (lambda height, width: (60, 100), (120, 200)),
-        (lambda height, width: (30, 50), (60, 100)),
-        (lambda height, width: (30, 51), (120, 200)),
-        (lambda height, width: (14, 25), (30, 50)),
-        (lambda height, width: (1, 1), (15, 25)),
+        (lambda height, width: (height, width), (360, 600)),
+        (lambda height, width: (180, 300), (360, 600)),
+        (lambda height, width: (90, 150), (180, 300)),
+        (lambda height, width: (90, 151), (360, 600)),
+        (lambda height, width: (44, 75), (90, 150)),
+        (lambda height, width: (1, 1), (45, 75)),
     ],
 )
 def test_a_large_jpeg_is_decoded_at_a_fraction_that_leaves_twice_what_is_needed(tmp_path, least_size, size):
-    ramp = np.add.outer(np.arange(120), np.arange(200)) * 255 // 318
+    ramp = np.add.outer(np.arange(360), np.arange(600)) * 255 // 958
     path = save(Image.fromarray(ramp.astype(np.uint8)), tmp_path / "a.jpg", quality=95)
     image = read_image(path, least_size=least_size)
     assert tuple(image.shape) == (3, *size)
@@ -276,17 +276,18 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_that_leaves_twice_what_is_needed(
 def test_a_turned_jpeg_is_asked_for_by_its_upright_size(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    path = save(Image.new("RGB", (200, 120)), tmp_path / "a.jpg", exif=exif)
+    path = save(Image.new("RGB", (600, 360)), tmp_path / "a.jpg", exif=exif)
     asked = []
 
     def least_size(height, width):
         asked.append((height, width))
-        return 40, 30
+        return 120, 90
 
-    assert read_image(path, least_size=least_size).shape == (3, 100, 60)
-    assert asked == [(200, 120)]
+    assert read_image(path, least_size=least_size).shape == (3, 300, 180)
+    assert asked == [(600, 360)]
 
 
-def test_only_jpegs_are_decoded_smaller(tmp_path):
-    path = save(Image.new("RGB", (200, 120)), tmp_path / "a.png")
-    assert read_image(path, least_size=lambda height, width: (1, 1)).shape == (3, 120, 200)
+@pytest.mark.parametrize(("name", "side"), [("a.png", 360), ("a.jpg", 255)])
+def test_other_formats_and_small_images_are_decoded_whole(tmp_path, name, side):
+    path = save(Image.new("RGB", (400, side)), tmp_path / name)
+    assert read_image(path, least_size=lambda height, width: (1, 1)).shape == (3, side, 400)
