@@ -26,7 +26,7 @@ _GROUPS = (
     ),
     ("Image files", ("read_image", "read_mask")),
     ("Weights", ("without_wrappers",)),
-    ("Transforms", ("Transform", "Keys")),
+    ("Transforms", ("Transform", "Warp", "Keys")),
     ("Losses", ("Weighted", "MixedTargets")),
     ("Tasks", ("Task",)),
     ("Callbacks", ("Callback", "Run", "Plan", "Best", "EvalBatch")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,7 +192,8 @@ def measure(effort: Effort) -> str:
     samples = effort.steps * BATCH_SIZE
     content = io.BytesIO()
     photo(0).save(content, "JPEG", quality=90)
-    with folder_of_photos(samples) as folder:
+    with folder_of_photos(samples) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchvision's decoder will leave it
         files = interleave(decoding(folder), effort.rounds)
     warps = interleave(warping(samples), effort.rounds)
     note = _NOTE.format(rounds=effort.rounds, samples=samples, size=len(content.getvalue()) // 1000)

@@ -97,6 +97,8 @@ class BatchPlan:
 
 def _part(items: list[int], number: int, count: int) -> list[int]:
     """One of `count` parts of a list; the first ones are longer by one where they must be."""
+    if count == 1:
+        return items
     size, longer = divmod(len(items), count)
     start = number * size + min(number, longer)
     return items[start : start + size + (number < longer)]

@@ -14,6 +14,7 @@ from torchvision import tv_tensors
 
 from imgfw.contract.errors import BadSampleError, DataError, UsageError
 from imgfw.engine.cache_files import GIB, CacheFile, default_folder, key_of, open_or_write, refuse_more_than
+from imgfw.engine.images import LEAST_REDUCED
 from imgfw.engine.loading import Feeder, Fetcher, RawBatch, choose_num_workers
 from imgfw.engine.splits import BadSample, SplitView
 from imgfw.engine.workers import BatchLoader
@@ -151,6 +152,16 @@ def _use(parts: Parts, kept: dict[str, KeptSamples]) -> None:
     parts.eval_feeder = Feeder(evaluation, device, parts.precision.memory_format)
 
 
+def _nothing_fixed(split: str, found: str) -> UsageError:
+    """Images that are not kept as they come: of several sizes, or so large that they are decoded smaller."""
+    return UsageError(
+        "loader.cache keeps small uint8 images of one size, as they are before the first random transform; "
+        f"in the {split} split {found}.",
+        'Put {"type": "resize", "size": [256, 256]} first, with "warp": "each": "opencv" joins it with what '
+        "follows.",
+    )
+
+
 class _Making:
     """The making of a split's kept images: reads it and sends it through the fixed transforms.
 
@@ -172,6 +183,8 @@ class _Making:
         first = self._first()
         _, channels, height, width = first.images.shape
         self.shape: tuple[int, ...] = (len(view), height, width, channels)
+        if not self.pipeline.num_fixed and min(height, width) >= LEAST_REDUCED:
+            raise _nothing_fixed(view.name, f"images are {height}x{width} pixels")
         self.targets = first.targets.new_zeros(len(view), *first.targets.shape[1:])
         self.bad: list[BadSample] = []
 
@@ -221,11 +234,7 @@ class _Making:
         for image in images:
             _, height, width = image.shape
             if (height, width) != self.shape[1:3] or image.dtype != torch.uint8:
-                raise UsageError(
-                    "loader.cache keeps uint8 images of one size, as they are before the first random "
-                    f"transform of {self.view.name}; there are {height}x{width} and "
-                    f"{self.shape[1]}x{self.shape[2]} ones.",
-                    'Put {"type": "resize", "size": [256, 256]} first; with "warp": "opencv" nothing random '
-                    "may follow it at once.",
+                raise _nothing_fixed(
+                    self.view.name, f"there are {height}x{width} and {self.shape[1]}x{self.shape[2]} ones"
                 )
         return torch.stack(list(images)).permute(0, 2, 3, 1)

@@ -39,15 +39,21 @@ def reuses_weights(model: nn.Module, pixels: int | None) -> bool:
 def bf16_pays(model: nn.Module, pixels: int | None) -> bool:
     """Whether a model trains faster in bf16, on a CPU that has it.
 
+    Without convolutions it depends on the size of the batch too much for a rule: two linear layers ran at
+    0.72 to 2.2 times their speed.
+
     Args:
         model: the model; its weights may be on any device.
         pixels: of all images of a micro-batch; None where they differ in size, and are taken to be large.
     """
-    dense, channels = 0, 0
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
-            channels += module.out_channels
-        elif isinstance(module, nn.Conv2d | nn.Linear):
-            dense += module.weight.numel()
-    enough = pixels is None or pixels >= _MIN_PIXELS
-    return enough and reuses_weights(model, pixels) and dense > _DENSE_WEIGHTS_PER_CHANNEL * channels
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    depthwise = [layer for layer in convolutions if layer.groups == layer.in_channels > 1]
+    dense = sum(layer.weight.numel() for layer in layers) - sum(layer.weight.numel() for layer in depthwise)
+    channels = sum(layer.out_channels for layer in depthwise)
+    return (
+        bool(convolutions)
+        and (pixels is None or pixels >= _MIN_PIXELS)
+        and reuses_weights(model, pixels)
+        and dense >= _DENSE_WEIGHTS_PER_CHANNEL * channels
+    )

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torchvision import tv_tensors
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from imgfw.contract.errors import BadSampleError
 
@@ -35,13 +34,15 @@ Size = tuple[int, int]
 _REDUCTIONS = (8, 4, 2)
 """How many times smaller a JPEG can be decoded, from part of each block's cosines."""
 
+LEAST_REDUCED = 256
+"""The shorter side, in pixels, from which an image is decoded smaller: below, there is little to gain."""
+
 _GAP = 2
 """How many times larger than needed a reduced image stays at least: the rest is left to a proper filter."""
 
 _DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _INDEX_MODES = ("1", "L", "P", *_DEEP_GREY_MODES)
 _CHANNEL_MODES = {1: "L", 3: "RGB"}
-_PLAIN_JPEG = (("RGB", 3), ("L", 3), ("L", 1))
 _FIRST_TURNED = 5
 """The EXIF orientations from here on swap height and width."""
 
@@ -70,7 +71,8 @@ def read_image(
         max_pixels: refuse larger images (Pillow refuses above about 179 million pixels in any case).
         name: what names the image to its owner, for messages; a file's path unless given.
         least_size: given the image's height and width, says how small it may come. A JPEG that is much
-            larger is then decoded at 1/2, 1/4 or 1/8 of its size; without it, images come as they are.
+            larger, and 256 pixels wide and high or more, is then decoded at 1/2, 1/4 or 1/8 of its size;
+            without it, images come as they are.
 
     Returns:
         uint8 `[channels, height, width]`, the channels of a pixel adjacent in memory.
@@ -87,10 +89,8 @@ def read_image(
         reduction = _reduction(image, orientation, least_size)
         if reduction > 1:
             image.draft(None, (image.width // reduction, image.height // reduction))
-        elif orientation == 1 and image.format == "JPEG" and (image.mode, channels) in _PLAIN_JPEG:
-            return tv_tensors.Image(_decode_plain_jpeg(image, channels))
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+        if orientation != 1:
+            ImageOps.exif_transpose(image, in_place=True)
         flat, mode = _flatten(image, name), _CHANNEL_MODES[channels]
         pixels = np.array(flat if flat.mode == mode else flat.convert(mode))
     # The bytes stay interleaved in memory, as decoded: resizing takes half the time of separate planes.
@@ -99,23 +99,13 @@ def read_image(
 
 def _reduction(image: Image.Image, orientation: int, least_size: Callable[[int, int], Size] | None) -> int:
     """How many times smaller a file can be decoded: 1, 2, 4 or 8."""
-    if least_size is None or image.format != "JPEG":
+    if least_size is None or image.format != "JPEG" or min(image.size) < LEAST_REDUCED:
         return 1
     turned = orientation >= _FIRST_TURNED
     height, width = (image.width, image.height) if turned else (image.height, image.width)
     rows, columns = least_size(height, width)
     room = min(height / rows, width / columns) / _GAP
     return next((reduction for reduction in _REDUCTIONS if reduction <= room), 1)
-
-
-def _decode_plain_jpeg(image: ImageFile.ImageFile, channels: int) -> torch.Tensor:
-    """Decode a JPEG that needs no conversion: the same pixels as Pillow's, with fewer copies of them."""
-    file = image.fp
-    assert file is not None
-    file.seek(0)
-    content = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
-    decoded: torch.Tensor = decode_jpeg(content, ImageReadMode.RGB if channels == 3 else ImageReadMode.GRAY)
-    return decoded
 
 
 def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask:
@@ -148,7 +138,7 @@ def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask
 
 
 @contextmanager
-def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
     """Open an image, its header judged; any failure until the block ends is the file's."""
     try:
         # Pillow warns of oddities in files that it reads all the same; a training run cannot mend them.

@@ -56,8 +56,8 @@ def resample(
 ) -> tuple[Any, Any]:
     """Apply affine maps to a sample, resampling its image once.
 
-    Images are averaged over areas where they shrink and interpolated bilinearly where they grow; masks take
-    the nearest pixel. Boxes go through the maps one by one, as they do when each is applied alone.
+    Images are interpolated bilinearly, and smoothed where they shrink; masks take the nearest pixel. Boxes go
+    through the maps one by one, as they do when each is applied alone.
 
     Args:
         image: `[C, H, W]`, uint8 or float32.
@@ -66,7 +66,7 @@ def resample(
         size: the size that the first map speaks of; the image may have been decoded smaller.
         ignore_index: what a mask becomes where nothing is known.
     """
-    pixels = image.as_subclass(torch.Tensor).permute(1, 2, 0).contiguous().numpy()
+    pixels = _interleaved(image.as_subclass(torch.Tensor).numpy())
     needed = merged(warps, size)
     whole, canvas = composed(needed), needed[-1].size
     decoded = scaling((pixels.shape[0], pixels.shape[1]), size)
@@ -78,6 +78,12 @@ def resample(
     if isinstance(target, dict):
         return moved, _objects(target, warps)
     return moved, target
+
+
+def _interleaved(planes: Pixels) -> Pixels:
+    """`[C, H, W]` as `[H, W, C]`, the channels of a pixel adjacent in memory."""
+    pixels = planes.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else _with_channels(opencv().merge(list(planes)))
 
 
 def _image(pixels: Pixels, matrix: Matrix, canvas: Size, fill: Any) -> Pixels:
@@ -110,23 +116,21 @@ def _resized_window(
     pixels: Pixels, window: tuple[int, int, int, int], matrix: Matrix, canvas: Size
 ) -> Pixels:
     """Crop, resize and mirror."""
-    cv2 = opencv()
     left, top, right, bottom = window
-    part = pixels[top:bottom, left:right]
-    smaller = (min(bottom - top, canvas[0]), min(right - left, canvas[1]))
-    if part.shape[:2] != smaller:
-        part = cv2.resize(part, smaller[::-1], interpolation=cv2.INTER_AREA)
-    if smaller != canvas:
-        part = cv2.resize(part, canvas[::-1], interpolation=cv2.INTER_LINEAR)
-    mirrors = (matrix[1][1] < 0, matrix[0][0] < 0)
-    if any(mirrors):
-        part = cv2.flip(part, {(True, False): 0, (False, True): 1, (True, True): -1}[mirrors])
-    part = _with_channels(part)
-    return part.copy() if np.shares_memory(part, pixels) else part
+    part = _resized(pixels[top:bottom, left:right], canvas)
+    mirrors = tuple(axis for axis in (0, 1) if matrix[1 - axis][1 - axis] < 0)
+    return np.flip(part, mirrors).copy() if mirrors or np.shares_memory(part, pixels) else part
+
+
+def _resized(pixels: Pixels, size: Size) -> Pixels:
+    """Resize bilinearly, smoothed where it shrinks: torchvision's way, since OpenCV averages areas slowly."""
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)
+    resized: Pixels = F.resize(planes, list(size), antialias=True).permute(1, 2, 0).numpy()
+    return resized
 
 
 def _shrunk(pixels: Pixels, matrix: Matrix, canvas: Size) -> tuple[Pixels, Matrix]:
-    """Average areas until what is left of a map shrinks no more; only the part that is seen.
+    """Resize until what is left of a map shrinks no more; only the part that is seen.
 
     Returns:
         the smaller pixels, and the map from them.
@@ -134,13 +138,12 @@ def _shrunk(pixels: Pixels, matrix: Matrix, canvas: Size) -> tuple[Pixels, Matri
     down, across = scales(matrix)
     if down >= 1 and across >= 1:
         return pixels, matrix
-    cv2 = opencv()
     left, top, right, bottom = _seen(matrix, canvas, pixels.shape)
     part = pixels[top:bottom, left:right]
     height, width = part.shape[:2]
     smaller = max(round(height * min(down, 1)), 1), max(round(width * min(across, 1)), 1)
     back = then(scaling(smaller, (height, width)), ((1, 0, left), (0, 1, top)))
-    return _with_channels(cv2.resize(part, smaller[::-1], interpolation=cv2.INTER_AREA)), then(back, matrix)
+    return _resized(part, smaller), then(back, matrix)
 
 
 def _seen(matrix: Matrix, canvas: Size, shape: Sequence[int]) -> tuple[int, int, int, int]:

@@ -94,6 +94,13 @@ def _may_have_two_stages(provider: Provider) -> bool:
     return factory.apply is not Transform.apply and factory.apply_batch is not Transform.apply_batch
 
 
+def _may_warp(provider: Provider) -> bool:
+    """Whether a transform may say that it is an affine map; of a function, see above."""
+    factory: Any = provider.factory
+    is_transform = inspect.isclass(factory) and issubclass(factory, Transform)
+    return not is_transform or factory.warp is not Transform.warp
+
+
 def _may_have_state(provider: Provider) -> bool:
     factory: Any = provider.factory
     is_callback = inspect.isclass(factory) and issubclass(factory, Callback)
@@ -134,6 +141,7 @@ CHECKS: tuple[Check, ...] = (
     Check("schedulers", "state_dict", "goes on from its saved state with the same rates"),
     Check("transforms", "deterministic", "depends on a sample's keys and on nothing else"),
     Check("transforms", "stages", "makes the same of a sample and of a batch", "", _may_have_two_stages),
+    Check("transforms", "warp", "does to images what its warp says", "", _may_warp),
     Check("transforms", "in_step", "moves image, mask and boxes together", "", _may_move),
     Check(
         "transforms", "sizes", "takes colour and grey images of odd sizes, and makes the size that it states"

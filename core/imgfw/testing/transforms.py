@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from imgfw.contract.dataset import DatasetInfo
-from imgfw.contract.errors import ImgfwError
+from imgfw.contract.errors import ImgfwError, UsageError
 from imgfw.contract.transform import Transform
 from imgfw.engine.pipeline import Pipeline, to_float
 from imgfw.testing.samples import copy_of, equal, images_of, info_of, target_of
@@ -20,6 +20,9 @@ from imgfw.testing.subject import NotApplicableError, Subject
 
 SIZES = ((41, 35), (83, 71), (261, 243))
 """Sizes that a transform is tried with: the first that it takes, since a crop may need larger ones."""
+
+_UNLIKE = 0.02
+"""The mean difference from which images differ by more than interpolation."""
 
 Sample = tuple[Any, Any]
 _INDICES = (3, 4, 5, 6)
@@ -168,6 +171,35 @@ def stages(subject: Subject) -> None:
         if isinstance(target, tv_tensors.Mask):
             same = equal(target.reshape(target.shape[-2:]), targets[number])
             subject.expect(same, f"apply and apply_batch make other masks. {hint}")
+
+
+def warp(subject: Subject) -> None:
+    """What `warp` says makes the image that `apply` makes."""
+    trial = trial_of(subject, subject.tasks[0], 1)
+    if not (isinstance(trial.transform, Transform) and trial.transform.is_warp()):
+        raise NotApplicableError("it is no affine map")
+    try:
+        joined = Pipeline([trial.transform], 0, False, one_warp=True)
+    except UsageError as error:
+        raise NotApplicableError(str(error)) from error
+    samples = [(_slopes(trial.info), target) for _, target in trial.samples()]
+    with subject.attempt("its warp fails"):
+        said = joined.apply_to_samples(samples, 0, _INDICES)
+    for (image, _), (other, _) in zip(trial.one_by_one(samples), said, strict=True):
+        alike = image.shape == other.shape and (to_float(image) - to_float(other)).abs().mean() < _UNLIKE
+        subject.expect(
+            bool(alike),
+            "its warp makes another image than apply. The matrix maps positions (x, y) of the image to the "
+            "result's, in pixels from the upper left corner, the first pixel's centre being (0.5, 0.5).",
+        )
+
+
+def _slopes(info: DatasetInfo) -> tv_tensors.Image:
+    """An image that changes from place to place, and nowhere at once: uint8 `[C, H, W]`."""
+    assert info.image_size is not None
+    height, width = info.image_size
+    slope = torch.linspace(20, 120, height)[:, None] + torch.linspace(0, 110, width)
+    return tv_tensors.Image(slope.expand(info.channels, -1, -1).to(torch.uint8))
 
 
 def sizes(subject: Subject) -> None:

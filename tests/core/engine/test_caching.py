@@ -46,7 +46,7 @@ def root(tmp_path):
         path = tmp_path / "photos" / f"class{number % 3}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         small = generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)
-        size = (60 + 90 * (number % 2), 50 + number)
+        size = (60 + 240 * (number % 2), 260 + number)
         Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path)
     return tmp_path / "photos"
 
@@ -241,6 +241,22 @@ def test_images_of_several_sizes_are_refused_with_a_way_out(train, recipe):
     with pytest.raises(UsageError, match="images of one size") as raised:
         train(recipe, "runs", changes)
     assert '"resize"' in raised.value.hint
+
+
+def test_large_images_that_nothing_makes_smaller_are_refused(train, recipe, root):
+    for path in root.rglob("*.jpg"):
+        Image.new("RGB", (300, 260)).save(path)
+    changes = {"loader.cache": "ram", "transforms.train": [{"type": "random_resized_crop", "size": 16}]}
+    with pytest.raises(UsageError, match="images are 260x300 pixels"):
+        train(recipe, "runs", changes)
+
+
+def test_small_images_of_one_size_are_kept_as_they_are(train, recipe, root):
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        Image.new("RGB", (40, 36), (number * 8, 0, 0)).save(path)
+    changes = {"transforms.train": [{"type": "random_resized_crop", "size": 16}, "normalize"]}
+    plain = fingerprint(train(recipe, "plain", changes).folder)
+    assert fingerprint(train(recipe, "cached", {**changes, "loader.cache": "ram"}).folder) == plain
 
 
 def test_data_in_memory_needs_no_cache_and_targets_with_places_get_none(train, tmp_path):

@@ -63,8 +63,9 @@ def test_auto_goes_by_the_work_that_a_batch_brings_on_a_cpu(model, pixels, expec
     assert (chosen.name, chosen.memory_format) == expected
 
 
-def test_a_model_without_dense_layers_stays_in_fp32(has_bf16):
-    assert choose_precision(CPU, "auto", "auto", nn.BatchNorm2d(3)).name == "fp32"
+@pytest.mark.parametrize("model", [nn.BatchNorm2d(3), nn.Sequential(LINEAR)])
+def test_a_model_without_convolutions_stays_in_fp32_on_a_cpu(model, has_bf16):
+    assert choose_precision(CPU, "auto", "auto", model).name == "fp32"
 
 
 def test_a_precision_that_the_recipe_names_is_taken_on_any_cpu(has_bf16):

@@ -221,6 +221,17 @@ def mirror():
         "transforms/move-stages",
         "apply and apply_batch make other images",
     ),
+    "a transform that says another map than it is": (
+        transform(
+            f"def apply(self, image, target, parameters):{MOVE_ALL}"
+            "    return F.horizontal_flip(image), target\n"
+            "def warp(self, height, width, parameters):\n"
+            "    from imgfw import Warp\n"
+            "    return Warp(((1, 0, 0), (0, -1, height)), (height, width))\n"
+        ),
+        "transforms/move-warp",
+        "its warp makes another image than apply",
+    ),
     "a transform that draws by itself": (
         transform(
             "def apply(self, image, target, parameters):\n"
