@@ -22,6 +22,8 @@ from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.bare_step import BareStep, delivery_of
 from imgfw.engine.batch_plan import BatchPlan
 from imgfw.engine.building import Parts, batch_plan, build_parts
+from imgfw.engine.caching import cache_images
+from imgfw.engine.console import Console
 from imgfw.engine.data import Data, build_data
 from imgfw.engine.live_windows import LiveWindows, Stretch, settling_steps
 from imgfw.engine.measuring import Rate, Window, paired_ratio, window_of
@@ -167,6 +169,7 @@ def _course(
     if device.type == "cuda":
         measured.host_syncs = yield from _host_syncs()
     parts = build_parts(resolved, data, device)
+    cache_images(parts, Console(quiet=True))
     step = BareStep.on_resident(parts)
     windows = _windows(parts, step, effort)
     rates = measured.rates

@@ -17,7 +17,7 @@ from imgfw.engine.cache_files import GIB, CacheFile, default_folder, key_of, ope
 from imgfw.engine.images import LEAST_REDUCED
 from imgfw.engine.loading import Feeder, Fetcher, RawBatch, choose_num_workers
 from imgfw.engine.splits import BadSample, SplitView
-from imgfw.engine.workers import BatchLoader
+from imgfw.engine.workers import BatchLoader, serving
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -42,8 +42,8 @@ class KeptSamples:
     ) -> None:
         self._pixels = pixels
         self._targets = targets
-        self._bad = {sample.index: sample for sample in bad}
-        self._view = view
+        own = {int(view.indices[place]): place for place in range(len(view))} if bad else {}
+        self._bad = {own[sample.index]: sample for sample in bad}
 
     def _images(self) -> Tensor:
         """All images: uint8 `[N, C, H, W]`, the channels of a pixel adjacent in memory."""
@@ -59,7 +59,24 @@ class KeptSamples:
         target = self._targets[index]
         return tv_tensors.Image(self._images()[index]), int(target) if target.ndim == 0 else target
 
-    def name_of(self, index: int) -> str:
+
+class KeptView(SplitView):
+    """A split whose images are kept; its samples are called what they are called in the split.
+
+    Args:
+        view: the split.
+        samples: its kept images.
+    """
+
+    def __init__(self, view: SplitView, samples: KeptSamples) -> None:
+        super().__init__(view.name, samples)
+        self._view = view
+
+    def bad_sample(self, index: int, reason: str) -> BadSample:
+        """Say what is wrong with a sample."""
+        return self._view.bad_sample(index, reason)
+
+    def source_of(self, index: int) -> str:
         """What names a sample to its owner."""
         return self._view.source_of(index)
 
@@ -143,7 +160,7 @@ def _use(parts: Parts, kept: dict[str, KeptSamples]) -> None:
         parts.resolved.auto["loader.num_workers"] = workers
 
     def load(name: str, pipeline: Pipeline) -> BatchLoader:
-        fetcher = Fetcher(SplitView(name, kept[name]), pipeline, data.task, parts.computes_losses)
+        fetcher = Fetcher(KeptView(parts.view(name), kept[name]), pipeline, data.task, parts.computes_losses)
         return BatchLoader(fetcher, workers, loader.prefetch, device.type == "cuda")
 
     parts.train_loader = load("train", train)
@@ -217,17 +234,22 @@ class _Making:
         asked, count = self.parts.resolved.recipe.loader.num_workers, len(self.view)
         workers = choose_num_workers(False, torch.device("cpu")) if asked == "auto" else asked
         jobs = [(0, list(range(start, min(start + _BATCH, count)))) for start in range(0, count, _BATCH)]
+        loader = BatchLoader(self._fetcher, workers)
         self.console.begin(f"caching {self.view.name}", 0, len(jobs))
-        for number, raw in enumerate(BatchLoader(self._fetcher, workers).run(jobs)):
-            indices = jobs[number][1]
-            pixels = torch.zeros(len(indices), *self.shape[1:], dtype=torch.uint8)
-            if raw.indices:
-                pixels[torch.tensor(raw.indices) - indices[0]] = self._pixels_of(raw.images)
-                self.targets[raw.indices] = raw.targets
-            self.bad.extend(raw.bad)
-            self.console.advance(number + 1)
-            yield pixels
+        with serving([loader]):
+            for number, raw in enumerate(loader.run(jobs)):
+                yield self._take(raw, jobs[number][1])
+                self.console.advance(number + 1)
         self.console.end()
+
+    def _take(self, raw: RawBatch, indices: list[int]) -> Tensor:
+        """The pixels of a batch; its targets and bad samples are noted."""
+        pixels = torch.zeros(len(indices), *self.shape[1:], dtype=torch.uint8)
+        if raw.indices:
+            pixels[torch.tensor(raw.indices) - indices[0]] = self._pixels_of(raw.images)
+            self.targets[raw.indices] = raw.targets
+        self.bad.extend(raw.bad)
+        return pixels
 
     def _pixels_of(self, images: Any) -> Tensor:
         """A batch of images as uint8 `[B, H, W, C]`."""

@@ -110,7 +110,7 @@ RULES: tuple[Rule, ...] = (
         Effect.SAFE,
         "The budget, of what was used before too.",
     ),
-    Rule(("loader.num_workers", "loader.prefetch"), Effect.SAFE, "Not a bit differs."),
+    Rule(("loader.num_workers", "loader.prefetch", "loader.cache*"), Effect.SAFE, "Not a bit differs."),
     Rule(("train.device",), Effect.SAFE, "Rounding differs, as a warning says; the precision stays."),
     Rule(
         ("checkpoint.monitor", "checkpoint.mode", "metrics*"),

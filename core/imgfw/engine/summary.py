@@ -45,7 +45,7 @@ def summarize(
         "steps": progress.step,
         "best": {"epoch": best.epoch, **best.metrics} if best else None,
         "test": dict(test),
-        "throughput": round(clock.samples / clock.training, 1) if clock.samples else None,
+        "throughput": round(clock.samples / clock.training, 1) if clock.training else None,
         "verdict": verdict(clock),
     }
 

@@ -16,6 +16,8 @@ from imgfw.contract.errors import UsageError
 from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.bare_step import BareStep
 from imgfw.engine.building import Parts, build_parts
+from imgfw.engine.caching import cache_images
+from imgfw.engine.console import Console
 from imgfw.engine.cpu_formats import has_bf16
 from imgfw.engine.data import Data, build_data
 from imgfw.engine.files import write_atomically
@@ -142,7 +144,9 @@ class Workbench:
         """The training with some settings."""
         changes = [f"{path}={json.dumps(value)}" for path, value in settings.items()]
         resolved = check(read_recipe(self._recipe, changes), self._catalog).recipe
-        return build_parts(resolved, self._data, self.device)
+        parts = build_parts(resolved, self._data, self.device)
+        cache_images(parts, Console(quiet=True))
+        return parts
 
     def fit(self) -> dict[str, Any]:
         """The fewest micro-batches that a batch must be cut into for the GPU's memory; nothing on a CPU."""

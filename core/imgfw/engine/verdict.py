@@ -53,7 +53,7 @@ class Setup:
         auto = choose_precision(precision.device, "auto", "auto", parts.model, pixels)
         return cls(
             on_cpu=precision.device.type == "cpu",
-            in_memory=parts.data.views.train.in_batches,
+            in_memory=parts.data.views.train.in_batches or recipe.loader.cache == "ram",
             cached=recipe.loader.cache != "none",
             num_workers=parts.resolved.to_json()["loader"]["num_workers"],
             cores=usable_cores(),
