@@ -37,7 +37,11 @@ def page(rows: Mapping[str, tuple[str, Sequence[Trial]]], minutes: float) -> str
         f"{len(trials):,} trials, {len(problems_of(trials))} failures, {minutes:.0f} minutes.",
         "## What is proven",
         _table(("row", "what", "trials", "failures"), [_row(name, *row) for name, row in rows.items()]),
-        *(f"{trial.fault}: {trial.figure}." for trial in trials if trial.figure),
+        *(
+            f"{done[0].fault}: {done[0].figure}."
+            for _, done in rows.values()
+            if len(done) == 1 and done[0].figure
+        ),
         f"## Fault, phase, mode\n\n{len(cells)} cells; each was tried.",
         *(_fault(fault, list(group)) for fault, group in groupby(cells, key=lambda cell: cell.fault)),
     ]

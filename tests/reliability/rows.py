@@ -22,8 +22,8 @@ from . import (
 )
 from .trials import Trial
 
-ALL = 1000
-"""More looks than any run has."""
+LOOKS = 32
+"""Looks of a run at the interruption flag: after 24 steps, and after 8 batches of evaluation."""
 KILLS_A_JOB = 10
 
 
@@ -65,7 +65,7 @@ def _all_hostile_recipes(count: int, seed: int) -> list[Trial]:
 ROWS = {
     "resume": Row(
         "Stopped at any of its steps or while evaluating, and resumed: the same bytes",
-        [Job(partial(resume.resume_at_each_look, (mode,)), ALL) for mode in resume.MODES],
+        [Job(partial(resume.resume_at_each_look, (mode,)), LOOKS) for mode in resume.MODES],
     ),
     "three": Row(
         "Stopped at three random moments one after another: the same bytes",
@@ -73,7 +73,7 @@ ROWS = {
     ),
     "loader": Row(
         "Other numbers of workers, other prefetch: the same bytes",
-        [Job(loader_settings.change_loader_settings, ALL)],
+        [Job(loader_settings.change_loader_settings, len(loader_settings.SETTINGS))],
     ),
     "sigkill": Row(
         "Killed at random times and at chosen points, up to three times: nothing is lost but what came since "
@@ -81,11 +81,12 @@ ROWS = {
         [*_parts(kills.kill_at_points, 100), *_parts(kills.kill_at_random_times, 100)],
     ),
     "signals": Row(
-        "SIGTERM and SIGINT: the documented exit code, the state saved, the same bytes once resumed",
+        "SIGTERM, SIGINT, SIGUSR1: the documented exit code, the state saved, the same bytes once resumed",
         [
             *_parts(partial(requests_to_stop.stop_at_random_times, signal.SIGTERM), 100),
             *_parts(partial(requests_to_stop.stop_at_points, signal.SIGTERM), 50),
             *_parts(partial(requests_to_stop.stop_at_random_times, signal.SIGINT), 20),
+            *_parts(partial(requests_to_stop.stop_at_points, signal.SIGUSR1), 20),
         ],
     ),
     "corruption": Row(
@@ -120,7 +121,7 @@ ROWS = {
     ),
     "hostile": Row(
         "Recipes that mean harm: refused with a sentence; nothing runs, nothing is written elsewhere",
-        [Job(_all_hostile_recipes, ALL)],
+        [Job(_all_hostile_recipes, sum(map(len, hostile_recipes.ALL.values())))],
     ),
     "steps": Row(
         "100,000 steps in one process: memory grows by less than 2 %, open files stay as many",

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch
@@ -49,13 +51,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(names: Sequence[str], scale: float, seed: int) -> dict[str, list[Trial]]:
-    """The trials of each row; the longest jobs should stand first."""
+    """The trials of each row."""
     trials: dict[str, list[Trial]] = {name: [] for name in names}
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("fork")) as pool:
         futures = [
-            (name, pool.submit(_work, job, scale, seed + number))
+            (name, pool.submit(job.work, job.count, seed + number))
             for name in names
-            for number, job in enumerate(ROWS[name].jobs)
+            for number, job in enumerate(_scaled(ROWS[name].jobs, scale))
         ]
         for name, future in futures:
             trials[name] += future.result()
@@ -63,8 +65,12 @@ def _run(names: Sequence[str], scale: float, seed: int) -> dict[str, list[Trial]
     return trials
 
 
-def _work(job: Job, scale: float, seed: int) -> list[Trial]:
-    return job.work(max(round(job.count * scale), 1), seed)
+def _scaled(jobs: Sequence[Job], scale: float) -> list[Job]:
+    """Jobs with a share of the trials; none without one, and at least one."""
+    ends = [0, *(round(end * scale) for end in accumulate(job.count for job in jobs))]
+    counts = [end - start for start, end in pairwise(ends)]
+    scaled = [replace(job, count=count) for job, count in zip(jobs, counts, strict=True) if count]
+    return scaled or [replace(jobs[0], count=1)]
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def one_thread() -> Iterator[None]:
         (partial(requests_to_stop.stop_at_random_times, signal.SIGTERM), 3),
         (partial(requests_to_stop.stop_at_points, signal.SIGTERM), 4),
         (partial(requests_to_stop.stop_at_points, signal.SIGINT), 1),
+        (partial(requests_to_stop.stop_at_points, signal.SIGUSR1), 1),
         (partial(corruption.corrupt_checkpoints, Mode("classification")), 50),
         (corruption.resume_from_corrupted, 2),
         (broken_disks.fail_at_points, 5),
