@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from imgfw.contract.task import Task
     from imgfw.contract.transform import Transform, Warp
     from imgfw.contract.weight_names import without_wrappers
-    from imgfw.engine.images import read_image, read_mask
+    from imgfw.engine.input.images import read_image, read_mask
     from imgfw.engine.predictor import Predictor, load
     from imgfw.engine.runs import resume, run
     from imgfw.engine.session import RunResult
@@ -75,7 +75,7 @@ _HOMES = {
     "imgfw.contract.task": ("Task",),
     "imgfw.contract.transform": ("Transform", "Warp"),
     "imgfw.contract.weight_names": ("without_wrappers",),
-    "imgfw.engine.images": ("read_image", "read_mask"),
+    "imgfw.engine.input.images": ("read_image", "read_mask"),
     "imgfw.engine.predictor": ("Predictor", "load"),
     "imgfw.engine.runs": ("resume", "run"),
     "imgfw.engine.session": ("RunResult",),

@@ -53,7 +53,7 @@ def _events(root: Path, argument: str) -> str:
 
 def _changes(root: Path, argument: str) -> str:
     """The table of what may be changed in the recipe of a run that goes on."""
-    from imgfw.engine.changes import RULES
+    from imgfw.engine.resuming.changes import RULES
 
     rows = [
         (

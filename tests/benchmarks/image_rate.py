@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.building import build_parts
-from imgfw.engine.caching import cache_images
 from imgfw.engine.console import Console
-from imgfw.engine.data import build_data
+from imgfw.engine.input.caching import cache_images
+from imgfw.engine.input.data import build_data
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN

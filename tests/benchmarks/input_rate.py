@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from imgfw.catalog.catalog import Catalog
-from imgfw.engine.bad_data import Quarantine
-from imgfw.engine.batch_plan import BatchPlan
-from imgfw.engine.data import build_data
-from imgfw.engine.loading import Feeder, Fetcher
-from imgfw.engine.workers import BatchLoader
+from imgfw.engine.input.bad_data import Quarantine
+from imgfw.engine.input.batch_plan import BatchPlan
+from imgfw.engine.input.data import build_data
+from imgfw.engine.input.loading import Feeder, Fetcher
+from imgfw.engine.input.workers import BatchLoader
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN

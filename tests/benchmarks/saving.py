@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 from imgfw.catalog.catalog import Catalog
-from imgfw.engine.bad_data import Quarantine
 from imgfw.engine.building import Parts, build_parts
 from imgfw.engine.console import Console
-from imgfw.engine.data import build_data
+from imgfw.engine.input.bad_data import Quarantine
+from imgfw.engine.input.data import build_data
 from imgfw.engine.progress import Progress
-from imgfw.engine.recording import Recorder
-from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.run_state import run_state
+from imgfw.engine.saving.recording import Recorder
+from imgfw.engine.saving.run_folder import RunFolder
+from imgfw.engine.saving.run_state import run_state
 from imgfw.recipe.checking import aim_of, check
 from imgfw.recipe.reading import read_recipe
 from measuring import Effort, Seconds, Spread, Stopwatch, interleave, ratios

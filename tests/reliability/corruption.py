@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import imgfw
-from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.saving import checkpoint, checkpoint_folder
 
 from .outcome import difference, workspace
 from .recipes import EMA, TASKS, Mode

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.saving import checkpoint, checkpoint_folder
 
 from .outcome import RUN, difference, workspace
 from .recipes import Mode

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import imgfw
-from imgfw.engine import checkpoint_folder
+from imgfw.engine.saving import checkpoint_folder
 
 from .looks import signal_at_look
 from .outcome import RUN, difference, undisturbed, workspace

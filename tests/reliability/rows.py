@@ -16,6 +16,7 @@ from . import (
     loader_settings,
     many_steps,
     mutated_recipes,
+    planted_labels,
     requests_to_stop,
     resume,
     two_processes,
@@ -72,8 +73,11 @@ ROWS = {
         _parts(resume.resume_three_times, 50),
     ),
     "loader": Row(
-        "Other numbers of workers, other prefetch: the same bytes",
-        [Job(loader_settings.change_loader_settings, len(loader_settings.SETTINGS))],
+        "Other numbers of workers, other prefetch, kept images: the same bytes",
+        [
+            Job(loader_settings.change_loader_settings, len(loader_settings.SETTINGS)),
+            Job(loader_settings.keep_images, len(loader_settings.CACHES)),
+        ],
     ),
     "sigkill": Row(
         "Killed at random times and at chosen points, up to three times: nothing is lost but what came since "
@@ -114,6 +118,10 @@ ROWS = {
     "images": Row(
         "Damaged images of every format, read as an image and as a mask: read or refused with a sentence",
         [Job(fuzzed_images.fuzz_images, 3000)],
+    ),
+    "labels": Row(
+        "Faults planted into labels, masks and boxes: found before the first step, with file and value",
+        [Job(planted_labels.plant_faults, 1000)],
     ),
     "recipes": Row(
         "Recipes changed at random: a right one, or sentences; nothing runs, nothing is written elsewhere",

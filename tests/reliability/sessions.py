@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.saving import checkpoint, checkpoint_folder
 
 from .children import Child
 from .outcome import RUN, undisturbed, workspace

@@ -44,6 +44,7 @@ def one_thread() -> Iterator[None]:
         (partial(resume.resume_at_each_look, resume.MODES[::5]), 10),
         (resume.resume_three_times, 3),
         (loader_settings.change_loader_settings, 2),
+        (loader_settings.keep_images, 1),
         (kills.kill_at_points, 6),
         (kills.kill_at_random_times, 4),
         (partial(requests_to_stop.stop_at_random_times, signal.SIGTERM), 3),

@@ -50,8 +50,8 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure how fast RECIPE trains here, and how fast it could. Nothing of it is kept."""
-    from imgfw.engine.bench import Effort
-    from imgfw.engine.bench import bench as measure
+    from imgfw.engine.speed.bench import Effort
+    from imgfw.engine.speed.bench import bench as measure
 
     group = [word for word in invocation.group_words() if word != "--quiet"]
     measured = measure(

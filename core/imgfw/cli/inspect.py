@@ -18,7 +18,7 @@ from imgfw.contract.errors import DataError
 @json_option
 def inspect(checkpoint: Path, tensors: bool, as_json: bool) -> None:
     """Say what CHECKPOINT holds, or which checkpoints a RUN has. Exit code 3 where one is damaged."""
-    from imgfw.engine.inspection import inspect_checkpoint, inspect_run
+    from imgfw.engine.saving.inspection import inspect_checkpoint, inspect_run
 
     if (checkpoint / "checkpoints").is_dir():
         report = inspect_run(checkpoint)

@@ -12,7 +12,7 @@ from imgfw.cli.options import FILE, json_option, recipe_argument
 from imgfw.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from imgfw.engine.tuning import Tuned
+    from imgfw.engine.speed.tuning import Tuned
 
 
 @click.command()
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def tune(invocation: Invocation, recipe: Path, out: Path | None, budget: float, as_json: bool) -> None:
     """Time number formats and workers on this machine, and write RECIPE with the fastest of them."""
-    from imgfw.engine import tuning
+    from imgfw.engine.speed import tuning
 
     tuned = tuning.tune(
         recipe,
@@ -46,7 +46,7 @@ def tune(invocation: Invocation, recipe: Path, out: Path | None, budget: float, 
 
 
 def _print(tuned: Tuned) -> None:
-    from imgfw.engine.tuning import label_of
+    from imgfw.engine.speed.tuning import label_of
 
     rows = [
         [

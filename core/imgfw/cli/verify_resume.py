@@ -14,7 +14,7 @@ from imgfw.cli.output import counted, print_json, print_table
 from imgfw.contract.errors import PluginError
 
 if TYPE_CHECKING:
-    from imgfw.engine.verification import Verification
+    from imgfw.engine.resuming.verification import Verification
 
 
 @click.command("verify-resume")
@@ -54,7 +54,7 @@ def verify_resume(
     everything that the two end with. Exits with 0 where all is equal, and with 4 where something is not: a
     component then keeps a state that it doesn't save, or computes something else every time.
     """
-    from imgfw.engine import verification
+    from imgfw.engine.resuming import verification
 
     result = verification.verify_resume(
         recipe,

@@ -15,20 +15,20 @@ from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
 from imgfw.engine.averaging import WeightAverage
-from imgfw.engine.batch_plan import BatchPlan
-from imgfw.engine.checkpoint import Checkpoint, restore_weights
 from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion, split_outputs
-from imgfw.engine.data import Data
 from imgfw.engine.generators import seed_all
-from imgfw.engine.loading import Feeder, Fetcher, choose_num_workers
+from imgfw.engine.input.batch_plan import BatchPlan
+from imgfw.engine.input.data import Data
+from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers
+from imgfw.engine.input.pipeline import Pipeline
+from imgfw.engine.input.splits import SplitView
+from imgfw.engine.input.workers import BatchLoader, Job
 from imgfw.engine.parameters import freeze, parameter_groups, trains_batch_norm
-from imgfw.engine.pipeline import Pipeline
 from imgfw.engine.precision import Precision, choose_precision
 from imgfw.engine.recomputation import recompute_blocks
+from imgfw.engine.saving.checkpoint import Checkpoint, restore_weights
 from imgfw.engine.schedule import Schedule
-from imgfw.engine.splits import SplitView
-from imgfw.engine.workers import BatchLoader, Job
 from imgfw.recipe.checking import monitors, reported_metrics, with_inner
 from imgfw.recipe.nodes import Node
 from imgfw.recipe.resolving import ResolvedRecipe

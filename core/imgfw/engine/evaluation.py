@@ -17,7 +17,7 @@ from imgfw.engine.memory import is_out_of_memory, out_of_memory_in_evaluation
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
     from imgfw.engine.console import Console
-    from imgfw.engine.loading import RawBatch
+    from imgfw.engine.input.loading import RawBatch
 
     OnBatch = Callable[[EvalBatch], None]
 

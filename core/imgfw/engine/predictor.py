@@ -18,14 +18,14 @@ from imgfw.contract.task import Task
 from imgfw.engine.building import build_model, settle_precision
 from imgfw.engine.components import build
 from imgfw.engine.criterion import split_outputs
-from imgfw.engine.data import Statistics
-from imgfw.engine.images import read_image
-from imgfw.engine.loading import collate_images
-from imgfw.engine.past_run import load_best, recipe_of, statistics_of
-from imgfw.engine.pipeline import Pipeline
+from imgfw.engine.input.data import Statistics
+from imgfw.engine.input.images import read_image
+from imgfw.engine.input.loading import collate_images
+from imgfw.engine.input.pipeline import Pipeline
+from imgfw.engine.input.splits import LeastSize
 from imgfw.engine.precision import Precision, choose_device
-from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.splits import LeastSize
+from imgfw.engine.saving.past_run import load_best, recipe_of, statistics_of
+from imgfw.engine.saving.run_folder import RunFolder
 
 Image = str | Path | Tensor | Any
 

@@ -10,20 +10,21 @@ from typing import Any
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback
 from imgfw.contract.errors import UsageError
-from imgfw.engine import checkpoint, distributed
-from imgfw.engine.bad_data import Quarantine
+from imgfw.engine import distributed
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console, make_console
-from imgfw.engine.data import build_data
 from imgfw.engine.evaluation import evaluate as evaluate_split
-from imgfw.engine.lock import only_trainer
-from imgfw.engine.past_run import load_best, recipe_of, statistics_of
+from imgfw.engine.input.bad_data import Quarantine
+from imgfw.engine.input.data import build_data
+from imgfw.engine.input.workers import serving
 from imgfw.engine.precision import choose_device
-from imgfw.engine.resuming import changed_recipe, refuse, reopen, warnings_for
-from imgfw.engine.run_folder import RunFolder
-from imgfw.engine.run_state import check_run_state
+from imgfw.engine.resuming.restoring import changed_recipe, refuse, reopen, warnings_for
+from imgfw.engine.saving import checkpoint
+from imgfw.engine.saving.lock import only_trainer
+from imgfw.engine.saving.past_run import load_best, recipe_of, statistics_of
+from imgfw.engine.saving.run_folder import RunFolder
+from imgfw.engine.saving.run_state import check_run_state
 from imgfw.engine.session import RunResult, Session
-from imgfw.engine.workers import serving
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 

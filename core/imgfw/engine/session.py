@@ -11,29 +11,30 @@ from typing import Any
 
 from imgfw.contract.callback import Callback, Run
 from imgfw.contract.errors import DivergedError, ImgfwError, InterruptedRun
-from imgfw.engine import checkpoint, distributed
-from imgfw.engine.bad_data import Quarantine
+from imgfw.engine import distributed
 from imgfw.engine.building import Parts, build_parts, try_model
-from imgfw.engine.caching import cache_images
-from imgfw.engine.changes import Difference
-from imgfw.engine.clock import Clock
-from imgfw.engine.comparison import named
 from imgfw.engine.console import Console, show_log
-from imgfw.engine.data import build_data
 from imgfw.engine.environment import describe_environment
 from imgfw.engine.evaluation import StoppedEvaluationError
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.events import Events
+from imgfw.engine.input.bad_data import Quarantine
+from imgfw.engine.input.caching import cache_images
+from imgfw.engine.input.data import build_data
+from imgfw.engine.input.workers import serving
 from imgfw.engine.interruption import Interruption, watch_signals
-from imgfw.engine.past_run import load_best, statistics_of
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
-from imgfw.engine.recording import Recorder
-from imgfw.engine.resuming import refuse_other_data, restore
-from imgfw.engine.run_folder import RunFolder
+from imgfw.engine.resuming.changes import Difference
+from imgfw.engine.resuming.comparison import named
+from imgfw.engine.resuming.restoring import refuse_other_data, restore
+from imgfw.engine.saving import checkpoint
+from imgfw.engine.saving.past_run import load_best, statistics_of
+from imgfw.engine.saving.recording import Recorder
+from imgfw.engine.saving.run_folder import RunFolder
+from imgfw.engine.speed.clock import Clock
 from imgfw.engine.summary import end_lines, start_lines, summarize
 from imgfw.engine.training import InterruptedTrainingError, Trainer, train
-from imgfw.engine.workers import serving
 from imgfw.recipe.checking import aim_of
 from imgfw.recipe.resolving import ResolvedRecipe
 

@@ -14,7 +14,7 @@ from imgfw.engine import distributed
 from imgfw.engine.building import Parts
 from imgfw.engine.criterion import LossValue
 from imgfw.engine.guard import NonFiniteGuard, Note
-from imgfw.engine.loading import Batch, RawBatch
+from imgfw.engine.input.loading import Batch, RawBatch
 from imgfw.engine.memory import (
     Before,
     halve_micro_batches,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from imgfw.engine.clock import Clock
 from imgfw.engine.progress import Progress
-from imgfw.engine.verdict import verdict
+from imgfw.engine.speed.clock import Clock
+from imgfw.engine.speed.verdict import verdict
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts

@@ -22,18 +22,18 @@ from dataclasses import dataclass, field
 from imgfw.contract.callback import EvalBatch, Run
 from imgfw.engine import distributed
 from imgfw.engine.building import Parts
-from imgfw.engine.clock import Clock
 from imgfw.engine.console import Console
 from imgfw.engine.evaluation import StoppedEvaluationError, evaluate
 from imgfw.engine.events import Events
 from imgfw.engine.guard import NonFiniteGuard
+from imgfw.engine.input.loading import RawBatch
 from imgfw.engine.interruption import Interruption
-from imgfw.engine.loading import RawBatch
 from imgfw.engine.parameters import set_training
 from imgfw.engine.progress import Progress
-from imgfw.engine.recording import Recorder
+from imgfw.engine.saving.recording import Recorder
+from imgfw.engine.speed.clock import Clock
+from imgfw.engine.speed.verdict import Setup
 from imgfw.engine.step import optimizer_step
-from imgfw.engine.verdict import Setup
 
 
 class InterruptedTrainingError(Exception):

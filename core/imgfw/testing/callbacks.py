@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgfw.engine import checkpoint, runs
+from imgfw.engine import runs
+from imgfw.engine.saving import checkpoint
+from imgfw.engine.saving.state import encode
 from imgfw.engine.session import RunResult
-from imgfw.engine.state import encode
 from imgfw.testing.samples import equal, info_of
 from imgfw.testing.subject import NotApplicableError, Subject
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import ImgfwError
-from imgfw.engine import checkpoint
 from imgfw.engine.criterion import split_outputs
 from imgfw.engine.generators import seed_all
 from imgfw.engine.parameters import set_training
+from imgfw.engine.saving import checkpoint
 from imgfw.testing.samples import batch_of, equal, images_of, info_of, task_of, tensors_in
 from imgfw.testing.subject import Subject
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from imgfw.engine.parameters import parameter_groups
-from imgfw.engine.state import decode, encode
+from imgfw.engine.saving.state import decode, encode
 from imgfw.testing.samples import info_of
 from imgfw.testing.subject import Subject
 

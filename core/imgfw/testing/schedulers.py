@@ -10,8 +10,8 @@ from torch import nn
 
 from imgfw.contract.callback import Plan
 from imgfw.engine.parameters import parameter_groups
+from imgfw.engine.saving.state import decode, encode
 from imgfw.engine.schedule import Schedule
-from imgfw.engine.state import decode, encode
 from imgfw.recipe.checking import monitors
 from imgfw.recipe.schema import SchedulerCore
 from imgfw.testing.samples import info_of

@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import ImgfwError, UsageError
 from imgfw.contract.transform import Transform
-from imgfw.engine.pipeline import Pipeline, to_float
+from imgfw.engine.input.pipeline import Pipeline, to_float
 from imgfw.testing.samples import copy_of, equal, images_of, info_of, target_of
 from imgfw.testing.subject import NotApplicableError, Subject
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from imgfw.cli.bench import show
-from imgfw.engine.bench import Measured
+from imgfw.engine.speed.bench import Measured
 
 TINY = {
     "model": {"type": "resnet9", "width": 2},
@@ -56,7 +56,7 @@ def test_bench_prints_tables(capsys):
 
 
 def test_tune_writes_beside_the_recipe_and_says_what(imgfw, write_recipe, monkeypatch):
-    monkeypatch.setattr("imgfw.engine.tuning.usable_cores", lambda: 1)
+    monkeypatch.setattr("imgfw.engine.speed.tuning.usable_cores", lambda: 1)
     recipe = write_recipe(**TINY)
     result = imgfw("tune", recipe, "--budget-seconds", "0.1")
     assert result.exit_code == 0, result.output

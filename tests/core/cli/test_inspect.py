@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from imgfw.engine import checkpoint, checkpoint_folder
+from imgfw.engine.saving import checkpoint, checkpoint_folder
 
 HISTORY = [{"epoch": 1, "step": 4, "val/accuracy": 0.25}, {"epoch": 2, "step": 8, "val/accuracy": math.nan}]
 STATE = {

@@ -6,7 +6,7 @@ import imgfw
 import pytest
 import torch
 from imgfw import without_wrappers
-from imgfw.engine.checkpoint import restore_weights
+from imgfw.engine.saving.checkpoint import restore_weights
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 

@@ -30,7 +30,7 @@ CLASSIFICATION: dict[str, Any] = {
     },
     "optimizer": {"type": "sgd", "lr": 0.05, "momentum": 0.9},
     "scheduler": {"type": "cosine", "warmup_epochs": 1},
-    "train": {"epochs": 3, "log_every": 3, "device": "cpu"},
+    "train": {"epochs": 3, "log_every": 3, "device": "cpu", "precision": "fp32", "channels_last": True},
     "loader": {"batch_size": 300, "num_workers": 0},
     "callbacks": ["early_stopping"],
 }
@@ -78,7 +78,7 @@ FAULTY: dict[str, Any] = {
     "transforms": {"train": ["normalize", {"type": "mixup", "alpha": 0.2}], "eval": ["normalize"]},
     "optimizer": {"type": "adam", "lr": 0.01},
     "callbacks": [],
-    "train": {"epochs": 2, "log_every": 2, "device": "cpu"},
+    "train": {**CLASSIFICATION["train"], "epochs": 2, "log_every": 2},
 }
 """A recipe whose model goes wrong when its settings say so."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import imgfw
 import pytest
 import torch
-from imgfw.engine import checkpoint, runs
+from imgfw.engine import runs
 from imgfw.engine.averaging import WeightAverage
+from imgfw.engine.saving import checkpoint
 from torch import nn
 
 from .conftest import CLASSIFICATION, fingerprint

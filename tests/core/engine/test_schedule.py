@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 from imgfw import Plan
+from imgfw.engine.saving.state import decode, encode
 from imgfw.engine.schedule import Schedule
-from imgfw.engine.state import decode, encode
 from imgfw.recipe.schema import SchedulerCore
 from imgfw_plugins.schedulers import PROVIDERS
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from imgfw import DataError, DatasetInfo, InMemory, Splits
-from imgfw.engine.bad_data import BadDataPolicy, Quarantine
 from imgfw.engine.console import Console
-from imgfw.engine.splits import cut_splits
-from imgfw.engine.target_check import without_bad_targets
+from imgfw.engine.input.bad_data import BadDataPolicy, Quarantine
+from imgfw.engine.input.splits import cut_splits
+from imgfw.engine.input.target_check import without_bad_targets
 from imgfw.recipe.schema import SplitSection
 from imgfw_plugins.datasets import coco_detection, image_folder, image_mask_folder, mnist
 from imgfw_plugins.tasks import PROVIDERS

@@ -1,0 +1,229 @@
+"""Fetching batches: in line or in worker processes, and onto the device."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from imgfw.contract.errors import UsageError
+from imgfw.engine.input.pipeline import Pipeline, as_mask
+from imgfw.engine.input.splits import BadSample, SplitView
+from imgfw.engine.input.workers import Job, reading
+
+if TYPE_CHECKING:
+    from imgfw.contract.task import Task
+
+
+@dataclass
+class RawBatch:
+    """A micro-batch as a worker hands it over: before the transforms that work on batches.
+
+    Attributes:
+        epoch: from 0.
+        indices: the samples' indices in the split.
+        images: uint8 `[B, C, H, W]`, or a list of images of different sizes.
+        targets: as the task collates them.
+        bad: samples that were left out.
+        partners: batches to mix in.
+    """
+
+    epoch: int
+    indices: list[int]
+    images: Any
+    targets: Any
+    bad: list[BadSample] = field(default_factory=list)
+    partners: list[RawBatch] = field(default_factory=list)
+
+    def pin_memory(self) -> RawBatch:
+        """Put the tensors where a GPU copies from without waiting (called by the loader's own thread)."""
+        self.images, self.targets = map_tensors((self.images, self.targets), Tensor.pin_memory)
+        self.partners = [partner.pin_memory() for partner in self.partners]
+        return self
+
+
+@dataclass
+class Batch:
+    """A micro-batch as the model gets it: float images on the device, and their targets."""
+
+    images: Any
+    targets: Any
+    indices: list[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class Fetcher:
+    """Fetches micro-batches, in a worker or in line.
+
+    Args:
+        view: the split.
+        pipeline: its transforms.
+        task: collates and checks targets.
+        accepts_lists: whether the model takes images of different sizes.
+    """
+
+    def __init__(self, view: SplitView, pipeline: Pipeline, task: Task, accepts_lists: bool) -> None:
+        self._view = view
+        self._pipeline = pipeline
+        self._task = task
+        self._accepts_lists = accepts_lists
+        self._whole = view.in_batches and not pipeline.on_samples
+        self._reads_small = view.reads_small and task.of_whole_images
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __getitem__(self, job: Job) -> RawBatch:
+        epoch, indices = job
+        batch = self._fetch(epoch, indices)
+        partners = self._pipeline.partners(epoch, batch.indices, len(self._view))
+        batch.partners = [self._fetch_partners(epoch, chosen, batch) for chosen in partners]
+        return batch
+
+    def _fetch_partners(self, epoch: int, chosen: list[int], batch: RawBatch) -> RawBatch:
+        """The partners of a batch's samples; a sample whose partner is bad becomes its own."""
+        partners = self._fetch(epoch, chosen)
+        if not partners.bad:
+            return partners
+        batch.bad.extend(partners.bad)
+        good = set(partners.indices)
+        usable = [other if other in good else own for other, own in zip(chosen, batch.indices, strict=True)]
+        return self._fetch(epoch, usable)
+
+    def describe(self, job: Job) -> str:
+        """Name the samples of a job to their owner."""
+        epoch, indices = job
+        when = f", epoch {epoch + 1}" if self._view.name == "train" else ""
+        return f"{self._view.names(indices)} ({self._view.name} split{when})"
+
+    def _fetch(self, epoch: int, indices: list[int]) -> RawBatch:
+        if self._whole:
+            images, targets = self._view.batch(indices)
+            return RawBatch(epoch, indices, images, targets)
+        leads = self._pipeline.leads(epoch, indices) if self._reads_small else None
+        lead_of = dict(zip(indices, leads or (), strict=False))
+        fetched = [(index, self._view.sample(index, lead_of.get(index))) for index in reading(indices)]
+        bad = [item for _, item in fetched if isinstance(item, BadSample)]
+        good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
+        kept, checked = self._check([index for index, _ in good], [item for _, item in good])
+        left = [good[position][0] for position in kept]
+        samples = self._pipeline.apply_to_samples(
+            [good[position][1] for position in kept],
+            epoch,
+            left,
+            [lead_of[index] for index in left] if leads else None,
+        )
+        if not samples:
+            return RawBatch(epoch, [], [], [], bad + checked)
+        images = collate_images([image for image, _ in samples], self._accepts_lists)
+        targets = as_mask(self._task.collate([target for _, target in samples]), samples[0][1])
+        return RawBatch(epoch, left, images, targets, bad + checked)
+
+    def _check(self, indices: list[int], samples: list[Any]) -> tuple[list[int], list[BadSample]]:
+        """The positions of the samples whose targets can be right, and the others."""
+        kept, bad = [], []
+        for position, (index, (_, target)) in enumerate(zip(indices, samples, strict=True)):
+            problem = problem_of(target, self._task)
+            if problem:
+                bad.append(self._view.bad_target(index, problem))
+            else:
+                kept.append(position)
+        return kept, bad
+
+
+def problem_of(target: Any, task: Task) -> str:
+    """Say why a target cannot be right; empty where nothing is wrong with it."""
+    try:
+        problems = task.check(task.collate([target]))
+    except Exception as error:  # a target of another kind breaks a task at any place
+        return f"its target is none of the task's ({type(error).__name__}: {error})"
+    return problems[0][1] if problems else ""
+
+
+def collate_images(images: list[Any], accepts_lists: bool) -> Any:
+    """Put images together: a tensor `[B, C, H, W]`, or the list where sizes differ and the model takes lists.
+
+    Raises:
+        UsageError: sizes differ, and the model takes no lists.
+    """
+    plain = [torch.as_tensor(image).as_subclass(Tensor) for image in images]
+    shapes = {tuple(image.shape) for image in plain}
+    if len(shapes) == 1:
+        return torch.stack(plain)
+    if accepts_lists:
+        return plain
+    named = " and ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:2])
+    raise UsageError(
+        f"Images of different sizes ({named}) cannot stand in one batch.",
+        'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
+    )
+
+
+class Feeder:
+    """Brings fetched batches onto the device and through the transforms that work on batches.
+
+    Attributes:
+        seconds: how long the host has worked at that so far.
+    """
+
+    def __init__(self, pipeline: Pipeline, device: torch.device, memory_format: torch.memory_format) -> None:
+        self._pipeline = pipeline
+        self._device = device
+        self._memory_format = memory_format
+        self.seconds = 0.0
+
+    def prepare(self, raw: RawBatch) -> Batch:
+        """Make a batch that the model can take."""
+        began = time.perf_counter()
+        images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
+        partners = [
+            (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
+        ]
+        images, targets = self._pipeline.apply_to_batch(images, targets, raw.epoch, raw.indices, partners)
+        if isinstance(images, Tensor):
+            images = images.contiguous(memory_format=self._memory_format)
+        if isinstance(targets, tv_tensors.Mask):
+            targets = targets.as_subclass(Tensor)
+        self.seconds += time.perf_counter() - began
+        return Batch(images, targets, raw.indices)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Move every tensor within a value to a device, without waiting."""
+    if isinstance(value, Tensor):  # alone and in place already, as every batch on a CPU
+        return value if value.device == device else value.to(device, non_blocking=True)
+    return map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Replace every tensor within nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, list | tuple):
+        return type(value)(map_tensors(item, change) for item in value)
+    return value
+
+
+def choose_num_workers(in_memory: bool, device: torch.device) -> int:
+    """The `auto` rule: none for data in memory where the model uses the same cores, else one a core."""
+    if in_memory and device.type == "cpu":
+        return 0
+    cores = usable_cores()
+    return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,314 @@
+"""Transforms at work: which run on single samples and which on batches, and with what randomness.
+
+Every random number comes from (seed, epoch, sample index) and the transform's place in the list, so an image
+is augmented alike whatever the batch, the worker and the process it is in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeGuard
+
+from torch import Tensor
+from torchvision import tv_tensors
+
+from imgfw.contract.errors import ImgfwError, PluginError, UsageError
+from imgfw.contract.random import Keys
+from imgfw.contract.transform import Parameters, Transform
+from imgfw.engine.generators import seeded
+from imgfw.engine.input.decoding import Lead
+from imgfw.engine.input.opencv import opencv, resample
+from imgfw.engine.input.warping import warps_of
+
+Sample = tuple[Any, Any]
+AnyTransform = Transform | Callable[[Any, Any], Sample]
+
+
+class Pipeline:
+    """The transforms of one split.
+
+    Transforms run on samples first, in the workers, and on batches from some place on, on the device. Data
+    that comes in batches is kept in batches as early as every following transform can; data that comes one
+    by one stays so as long as the transforms can.
+
+    Args:
+        transforms: in the order of work.
+        seed: the run's.
+        in_batches: whether the data comes in batches.
+        one_warp: whether affine maps in a row are done in one resampling, with OpenCV.
+        ignore_index: the value of mask pixels of which nothing is known.
+        first: the first transform's place in the recipe's list.
+
+    Raises:
+        UsageError: a transform stands where it cannot work, or OpenCV is missing.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[AnyTransform],
+        seed: int,
+        in_batches: bool,
+        *,
+        one_warp: bool = False,
+        ignore_index: int = 255,
+        first: int = 0,
+    ) -> None:
+        self._transforms = list(enumerate(transforms, first))
+        self._seed = seed
+        self._refuse_samples_after_batches()
+        start = self._first_on_batches(in_batches)
+        self.on_samples = self._transforms[:start]
+        self.on_batches = [
+            (place, item) for place, item in self._transforms[start:] if isinstance(item, Transform)
+        ]
+        self._one_warp = one_warp
+        self._ignore_index = ignore_index
+        self.num_fixed = self._count_fixed()
+        leading = self.on_samples[: self.num_fixed] or self.on_samples
+        self._lead = _warps_in(itertools.takewhile(lambda item: _is_warp(item[1]), leading))
+        if one_warp:
+            opencv()
+        self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
+        if len(self.mixing) > 1:
+            names = " and ".join(_name(item) for _, item in self.mixing)
+            raise UsageError(f"{names} both mix samples; a recipe can have one transform that does.")
+
+    def _refuse_samples_after_batches(self) -> None:
+        first: Transform | None = None
+        for _, item in self._transforms:
+            if first is not None and not _works_on_batches(item):
+                raise UsageError(
+                    f"The transform {_name(item)} works on single samples, but stands after {_name(first)}, "
+                    "which works on batches.",
+                    "Put it earlier in the list.",
+                )
+            if first is None and isinstance(item, Transform) and not item.works_on_samples():
+                first = item
+
+    def _first_on_batches(self, in_batches: bool) -> int:
+        start = len(self._transforms)
+        if in_batches:
+            while start and _works_on_batches(self._transforms[start - 1][1]):
+                start -= 1
+            return start
+        for position, (_, item) in enumerate(self._transforms):
+            if isinstance(item, Transform) and not item.works_on_samples():
+                return position
+        return start
+
+    def _count_fixed(self) -> int:
+        """How many transforms on samples come first that always do the same: what they make can be kept."""
+        count = 0
+        for _, group in self._groups():
+            if not all(_is_fixed(item) for _, item in group):
+                break
+            count += len(group)
+        return count
+
+    def divided(self, in_batches: bool) -> tuple[Pipeline, Pipeline]:
+        """The transforms that always do the same, and those after them.
+
+        Args:
+            in_batches: whether what comes between comes in batches.
+        """
+        items = [item for _, item in self._transforms]
+        if self._one_warp and any(map(_is_warp, items[self.num_fixed :])):
+            in_batches = False  # OpenCV works on samples
+        make = partial(Pipeline, seed=self._seed, one_warp=self._one_warp, ignore_index=self._ignore_index)
+        return (
+            make(items[: self.num_fixed], in_batches=False),
+            make(items[self.num_fixed :], in_batches=in_batches, first=self.num_fixed),
+        )
+
+    def keys(self, epoch: int, indices: Sequence[int]) -> Keys:
+        """The keys of samples in an epoch."""
+        return Keys.of_samples(self._seed, epoch, indices)
+
+    def partners(self, epoch: int, indices: Sequence[int], num_samples: int) -> list[list[int]]:
+        """The samples that are mixed into those given: as many lists as the mixing transform wants."""
+        if not self.mixing:
+            return []
+        place, transform = self.mixing[0]
+        keys = self.keys(epoch, indices).fold(-1 - place)
+        chosen = keys.integers(num_samples, transform.num_partners)
+        return [column.tolist() for column in chosen.unbind(1)]
+
+    def leads(self, epoch: int, indices: Sequence[int]) -> list[Lead] | None:
+        """What readers of image files ask how small to decode; None where the first transform can't say."""
+        if not self._lead:
+            return None
+        keys = self.keys(epoch, indices)
+        drawn = [(item, _rows(item, keys.fold(place + 1))) for place, item in self._lead]
+        return [
+            Lead([(item, rows[position]) for item, rows in drawn], self._one_warp)
+            for position in range(len(indices))
+        ]
+
+    def apply_to_samples(
+        self,
+        samples: list[Sample],
+        epoch: int,
+        indices: Sequence[int],
+        leads: Sequence[Lead] | None = None,
+    ) -> list[Sample]:
+        """Run the part that works on single samples.
+
+        Args:
+            samples: images and targets.
+            epoch: from 0.
+            indices: the samples' indices in the split.
+            leads: what the images were decoded with.
+
+        Raises:
+            PluginError: a transform fails; it and the sample are named.
+        """
+        keys, samples, done = self.keys(epoch, indices), list(samples), [0] * len(samples)
+        for position, lead in enumerate(leads or ()):
+            image, target, done[position] = lead.finish(*samples[position])
+            samples[position] = image, target
+        for first, group in self._groups():
+            work = self._work_of(group, keys)
+            for position, sample in enumerate(samples):
+                if done[position] > first:
+                    continue
+                try:
+                    samples[position] = work(position, sample)
+                except ImgfwError:
+                    raise
+                except Exception as error:  # a transform is a plugin's code and may raise anything
+                    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+                    names = " and ".join(_name(transform) for _, transform in group)
+                    raise PluginError(
+                        f"The transform {names} fails on sample {indices[position]}: {reason}.",
+                        "IMGFW_DEBUG=1 shows where.",
+                    ) from error
+        return samples
+
+    def _groups(self) -> Iterator[tuple[int, list[tuple[int, AnyTransform]]]]:
+        """The transforms on samples, those together that are one resampling; each group after how many
+        transforms stand before it."""
+        first = 0
+        for is_warp, run in itertools.groupby(self.on_samples, lambda item: _is_warp(item[1])):
+            members = list(run)
+            for group in [members] if is_warp and self._one_warp else [[member] for member in members]:
+                yield first, group
+                first += len(group)
+
+    def _work_of(self, group: list[tuple[int, AnyTransform]], keys: Keys) -> Callable[[int, Sample], Sample]:
+        """The work of a group on the sample at a position of a batch, its random numbers drawn."""
+        if not (self._one_warp and _is_warp(group[0][1])):
+            [(place, transform)] = group
+            return _on_each(transform, keys.fold(place + 1))
+        drawn = [(item, _rows(item, keys.fold(place + 1))) for place, item in _warps_in(group)]
+
+        def warp(position: int, sample: Sample) -> Sample:
+            image, target = sample
+            size = (image.shape[-2], image.shape[-1])
+            warps = list(warps_of([(item, rows[position]) for item, rows in drawn], size))
+            return resample(image, target, warps, size, self._ignore_index)
+
+        return warp
+
+    def apply_to_batch(
+        self, images: Any, targets: Any, epoch: int, indices: Sequence[int], partners: list[PartnerBatch]
+    ) -> tuple[Any, Any]:
+        """Run the part that works on batches; the images come out as floats.
+
+        Args:
+            images: uint8 `[B, C, H, W]` on the device, or a list of images of different sizes.
+            targets: as the task collated them.
+            epoch: from 0.
+            indices: the samples' indices in the split.
+            partners: the batches to mix in, as `(images, targets, indices)`.
+        """
+        if not self.on_batches:
+            return to_float(images), targets
+        keys = self.keys(epoch, indices)
+        for place, transform in self.on_batches:
+            parameters = _draw(transform, keys.fold(place + 1), images)
+            if transform.num_partners:
+                others = [self._up_to(place, partner, epoch) for partner in partners]
+                images, targets = transform.mix_batch(images, targets, others, parameters)
+            else:
+                images, targets = transform.apply_batch(images, targets, parameters)
+        return to_float(images), targets
+
+    def _up_to(self, end: int, batch: PartnerBatch, epoch: int) -> tuple[Any, Any]:
+        """A partner's batch as it is where the mixing happens."""
+        images, targets, indices = batch
+        keys = self.keys(epoch, indices)
+        for place, transform in self.on_batches:
+            if place == end:
+                break
+            images, targets = transform.apply_batch(
+                images, targets, _draw(transform, keys.fold(place + 1), images)
+            )
+        return images, targets
+
+
+PartnerBatch = tuple[Any, Any, Sequence[int]]
+
+
+def _draw(transform: Transform, keys: Keys, images: Any) -> Parameters:
+    device = (images[0] if isinstance(images, list) else images).device
+    return {name: value.to(device, non_blocking=True) for name, value in transform.draw(keys).items()}
+
+
+def to_float(images: Any) -> Any:
+    """Images from uint8 to float32 in 0..1; floats as they are. A tensor, or a list of tensors."""
+    if isinstance(images, list):
+        return [to_float(image) for image in images]
+    plain: Tensor = images if type(images) is Tensor else images.as_subclass(Tensor)
+    return plain if plain.is_floating_point() else plain.float().div_(255)
+
+
+def _name(transform: Any) -> str:
+    return getattr(transform, "__name__", type(transform).__name__)
+
+
+def _works_on_batches(transform: Any) -> bool:
+    return isinstance(transform, Transform) and transform.works_on_batches()
+
+
+def _is_warp(transform: Any) -> TypeGuard[Transform]:
+    return isinstance(transform, Transform) and transform.works_on_samples() and transform.is_warp()
+
+
+def _is_fixed(transform: Any) -> bool:
+    """Whether a transform on samples draws nothing."""
+    return (
+        isinstance(transform, Transform)
+        and transform.works_on_samples()
+        and type(transform).draw is Transform.draw
+    )
+
+
+def _warps_in(items: Iterable[tuple[int, AnyTransform]]) -> list[tuple[int, Transform]]:
+    return [(place, item) for place, item in items if _is_warp(item)]
+
+
+def _rows(transform: Transform, keys: Keys) -> list[Parameters]:
+    """What a transform draws, sample by sample."""
+    drawn = transform.draw(keys)
+    return [{name: value[number] for name, value in drawn.items()} for number in range(len(keys))]
+
+
+def _on_each(transform: AnyTransform, keys: Keys) -> Callable[[int, Sample], Sample]:
+    """A transform's work on the sample at a position of a batch, its random numbers drawn."""
+    if isinstance(transform, Transform):
+        rows = _rows(transform, keys)
+        return lambda position, sample: transform.apply(*sample, rows[position])
+    seeds = keys.bits().tolist()
+
+    def call_seeded(position: int, sample: Sample) -> Sample:
+        with seeded(seeds[position]):
+            return transform(*sample)
+
+    return call_seeded
+
+
+def as_mask(targets: Any, like: Any) -> Any:
+    """A batch of masks as `tv_tensors.Mask`, where the samples' targets were masks."""
+    return tv_tensors.Mask(targets) if isinstance(like, tv_tensors.Mask) else targets

@@ -1,0 +1,124 @@
+"""Finding a recipe's fastest settings by trial."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+from imgfw import UsageError
+from imgfw.catalog.catalog import Catalog
+from imgfw.engine.speed import tuning
+from imgfw.engine.speed.measuring import Rate
+from imgfw.engine.speed.tuning import halve, label_of, tune
+from imgfw.recipe.checking import check
+from imgfw.recipe.reading import read_recipe
+
+from tests.core.engine.conftest import CLASSIFICATION
+
+
+def timed(rates, own, budget=12.0):
+    """Halve variants that always run at their rate; the outcome, and how often each was timed."""
+    asked = {name: [] for name in rates}
+
+    def window(name):
+        def run(seconds):
+            asked[name].append(seconds)
+            return rates[name]
+
+        return run
+
+    outcome = halve({name: window(name) for name in rates}, own, budget, lambda text: None)
+    return [(name, stage) for name, _, stage in outcome], asked
+
+
+def test_the_slower_half_is_dropped_and_the_others_are_timed_for_longer():
+    ranked, asked = timed({"a": 100.0, "b": 400.0, "c": 300.0, "d": 200.0}, own="a")
+    assert ranked == [("b", 2), ("c", 2), ("d", 1), ("a", 1)]
+    assert asked["a"] == [0.5] * 3
+    assert asked["b"] == [0.5] * 3 + [1.0] * 3
+    assert sum(map(sum, asked.values())) == pytest.approx(12.0)
+
+
+def test_what_the_recipe_has_stays_unless_another_is_faster_by_more_than_noise():
+    assert timed({"own": 99.0, "other": 100.0}, own="own")[0][0] == ("own", 1)
+    assert timed({"own": 97.0, "other": 100.0}, own="own")[0][0] == ("other", 1)
+
+
+def test_a_question_with_one_answer_is_timed_once():
+    assert timed({"only": 5.0}, own="only")[0] == [("only", 1)]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A tiny recipe in a file."""
+    file = tmp_path / "tiny.json"
+    file.write_text(json.dumps(CLASSIFICATION))
+    return file
+
+
+def test_the_new_recipe_holds_what_was_fastest_and_runs_as_it_is(recipe, monkeypatch):
+    monkeypatch.setattr(tuning, "usable_cores", lambda: 1)  # no workers to start
+    said = []
+    out = recipe.with_name("fast.json")
+    tuned = tune(recipe, out=out, budget=0.5, catalog=Catalog(), say=said.append)
+    expected = copy.deepcopy(CLASSIFICATION)
+    expected["train"] |= {
+        key: tuned.chosen[f"train.{key}"] for key in ("channels_last", "compile", "precision")
+    }
+    expected["loader"]["num_workers"] = tuned.chosen["loader.num_workers"]
+    assert json.loads(out.read_text()) == expected
+    best = {trial.question: trial for trial in reversed(tuned.trials)}
+    for trial in tuned.trials:
+        assert trial.settings.items() <= tuned.chosen.items() or trial is not best[trial.question]
+    resolved = check(read_recipe(out), Catalog()).recipe
+    assert resolved.recipe.train.precision == tuned.chosen["train.precision"]
+    assert resolved.recipe.loader.batch_size == CLASSIFICATION["loader"]["batch_size"]
+    assert any("stage 1 of" in line for line in said)
+
+
+def test_the_json_names_every_trial_and_the_choice(tmp_path):
+    settings = {"train.precision": "bf16", "train.channels_last": True}
+    trial = tuning.Trial("step", settings, Rate(2.0, 1.0, 3.0), stage=2)
+    assert label_of(settings) == "precision bf16, channels_last true"
+    assert tuning.Tuned([trial], settings, tmp_path).to_json() == {
+        "format": 1,
+        "trials": [
+            {"question": "step", "settings": settings, "stage": 2, "median": 2.0, "min": 1.0, "max": 3.0}
+        ],
+        "chosen": settings,
+        "out": str(tmp_path),
+    }
+
+
+def test_a_file_that_exists_or_lies_elsewhere_is_refused_before_anything_is_timed(recipe, tmp_path):
+    with pytest.raises(UsageError, match=r"exists already\. Name another file with --out"):
+        tune(recipe, out=recipe, budget=1.0, catalog=Catalog())
+    with pytest.raises(UsageError, match="whose paths are relative to its folder"):
+        tune(recipe, out=tmp_path / "other" / "tuned.json", budget=1.0, catalog=Catalog())
+
+
+def test_a_batch_is_cut_until_it_fits(recipe, monkeypatch):
+    """A GPU's memory that holds 100 samples, played by a step that refuses more."""
+    bench = tuning.Workbench(recipe, Catalog())
+    bench.device = torch.device("cuda")
+
+    class SmallMemory:
+        def __init__(self, parts):
+            self.samples = len(parts.batches.micro_batches(0, 0)[0])
+
+        def __call__(self):
+            if self.samples > 100:
+                raise torch.OutOfMemoryError
+            return self.samples
+
+    monkeypatch.setattr(tuning.BareStep, "on_resident", SmallMemory)
+    monkeypatch.setattr(tuning, "build_parts", lambda resolved, data, device: build_on_cpu(resolved, data))
+    assert bench.fit() == {"train.accumulate": 4}
+
+
+def build_on_cpu(resolved, data):
+    from imgfw.engine.building import build_parts
+
+    return build_parts(resolved, data, torch.device("cpu"))
