@@ -76,9 +76,9 @@ def variants(steps: int, with_peers: bool) -> dict[str, Variant]:
     """All loops, by what they are called in the table."""
     chosen: dict[str, Variant] = {"bare loop": lambda: raw(steps), "imgfw": lambda: imgfw_loop(steps)}
     if with_peers:
-        from peers import peers
+        from peers import Training, peers
 
-        chosen |= peers(steps)
+        chosen |= peers(Training(make_model, lambda: Batches(steps)))
     return chosen
 
 
