@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +19,28 @@ from page import goals, table
 WANTED = 0.91
 SCRIPT = Path(__file__).with_name("accuracy_process.py")
 
-Training = Callable[[Path, int, int], tuple[Seconds, float]]
-"""Trains in a process, given the data's root, steps and a seed: what it took, and the accuracy."""
+
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended.
+
+    Attributes:
+        accuracy: on the test images, from 0 to 1.
+        verdict: what imgfw says of its own speed.
+    """
+
+    accuracy: float
+    verdict: str = ""
+
+
+Training = Callable[[Path, int, int], tuple[Seconds, Ending]]
+"""Trains in a process, given the data's root, steps and a seed: what it took, and how it ended."""
 
 LIGHTNING, TUTORIAL = "Lightning", "the tutorial's loop"
 
 
-def imgfw_process(root: Path, steps: int, seed: int) -> tuple[Seconds, float]:
-    """`imgfw run`: what it took, and the accuracy on the test images."""
+def imgfw_process(root: Path, steps: int, seed: int) -> tuple[Seconds, Ending]:
+    """`imgfw run`: what it took, and how it ended."""
     with tempfile.TemporaryDirectory() as folder:
         whole = {
             **recipe(root),
@@ -42,13 +57,13 @@ def imgfw_process(root: Path, steps: int, seed: int) -> tuple[Seconds, float]:
         path.write_text(json.dumps(whole))
         seconds, _ = timed_process("-m", "imgfw", "--quiet", "run", str(path))
         summary = json.loads((Path(folder) / "run" / "summary.json").read_text())
-    return seconds, summary["test"]["test/accuracy"]
+    return seconds, Ending(summary["test"]["test/accuracy"], summary["verdict"])
 
 
-def script_process(loop: str, root: Path, steps: int, seed: int) -> tuple[Seconds, float]:
+def script_process(loop: str, root: Path, steps: int, seed: int) -> tuple[Seconds, Ending]:
     """A script with another loop: the same."""
     seconds, printed = timed_process(str(SCRIPT), loop, str(root), str(steps), str(seed))
-    return seconds, float(printed.split()[-1])
+    return seconds, Ending(float(printed.split()[-1]))
 
 
 def measure(effort: Effort, with_peers: bool = True) -> str:
@@ -60,13 +75,13 @@ def measure(effort: Effort, with_peers: bool = True) -> str:
     """
     if not FOLDER.is_dir():
         return SKIPPED
-    reached: dict[str, list[float]] = {}
+    endings: dict[str, list[Ending]] = {}
     with unpacked() as root:
         trainings = {OURS: imgfw_process, TUTORIAL: partial(script_process, "tutorial")}
         if with_peers:
             trainings[LIGHTNING] = partial(script_process, "lightning")
         chosen = {
-            name: noting(training, root, effort.steps, reached.setdefault(name, []))
+            name: noting(training, root, effort.steps, endings.setdefault(name, []))
             for name, training in trainings.items()
         }
         measured = interleave(chosen, effort.rounds, warm_up=0)
@@ -75,24 +90,34 @@ def measure(effort: Effort, with_peers: bool = True) -> str:
             name,
             Spread.of(seconds.wall for seconds in runs).show(".1f"),
             "" if name == OURS else times_faster(measured, name).show(".2f"),
-            Spread.of(100 * accuracy for accuracy in reached[name]).show(".2f"),
-            f"{sum(accuracy >= WANTED for accuracy in reached[name])} of {effort.rounds}",
+            Spread.of(100 * ending.accuracy for ending in endings[name]).show(".2f"),
+            f"{sum(ending.accuracy >= WANTED for ending in endings[name])} of {effort.rounds}",
         ]
         for name, runs in measured.items()
     ]
     header = ["training", "wall s", "imgfw is so many times as fast", "test accuracy, %", "91 % or more"]
     note = _NOTE.format(rounds=effort.rounds, steps=effort.steps)
     wanted = {TUTORIAL: "over 1", LIGHTNING: "over 1"}
-    return f"{note}\n\n{table(header, rows)}\n\n{goals(leads(measured, wanted))}"
+    lines = reasons(measured, endings[OURS][-1].verdict)
+    return "\n\n".join([note, table(header, rows), *lines, goals(leads(measured, wanted))])
 
 
-def noting(training: Training, root: Path, steps: int, accuracies: list[float]) -> Variant:
-    """A training as what can be timed, each time with another seed; the accuracies are noted."""
+def reasons(measured: Mapping[str, Sequence[Seconds]], verdict: str) -> list[str]:
+    """What imgfw says of its own run, where another one was faster."""
+    return [
+        f"{name[0].upper()}{name[1:]} was faster than imgfw, which says of its own run: {verdict}"
+        for name in measured
+        if name != OURS and times_faster(measured, name).median < 1
+    ]
+
+
+def noting(training: Training, root: Path, steps: int, endings: list[Ending]) -> Variant:
+    """A training as what can be timed, each time with another seed; its endings are noted."""
     seeds = itertools.count()
 
     def run() -> Seconds:
-        seconds, accuracy = training(root, steps, next(seeds))
-        accuracies.append(accuracy)
+        seconds, ending = training(root, steps, next(seeds))
+        endings.append(ending)
         return seconds
 
     return run

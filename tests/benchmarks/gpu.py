@@ -175,7 +175,7 @@ def small(sizes: Sizes) -> Part:
         )
         for model in sizes.small
     }
-    text = "\n\n".join(f"### `{name}`\n\n{part.text}" for name, part in parts.items())
+    text = "\n\n".join(f"#### `{name}`\n\n{part.text}" for name, part in parts.items())
     return Part({name: part.figures for name, part in parts.items()}, text)
 
 
@@ -224,8 +224,8 @@ def variants(sizes: Sizes) -> dict[str, tuple[dict[str, Any], Wrap]]:
         fp16 = {**fused, "train.precision": "fp16"}
         chosen |= {
             "fp16, channels last, fused": (fp16, _as_it_is),
-            "bf16, channels last, fused, CUDA graph": (fused, _graphed),
             "bf16, channels last, fused, compiled": ({**fused, "train.compile": True}, _as_it_is),
+            "bf16, channels last, fused, CUDA graph": (fused, _graphed),
         }
     return chosen
 
@@ -320,14 +320,14 @@ def main(arguments: list[str]) -> None:
         else:
             part = work(TINY if asked.tiny else Sizes())
         figures[name] = part.figures
-        texts.append(f"## {title}\n\n{part.text}")
+        texts.append(f"### {title}\n\n{part.text}")
         _write(asked.folder, figures, [*([TINY_WARNING] if asked.tiny else []), *texts])
         print(f"{name}: {time.perf_counter() - began:.0f} s since the start", file=sys.stderr, flush=True)
 
 
 def _write(folder: Path, figures: Mapping[str, Any], texts: list[str]) -> None:
     (folder / "gpu.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (folder / "gpu.md").write_text("\n\n".join(["# On a GPU", conditions(), *texts]) + "\n")
+    (folder / "gpu.md").write_text("\n\n".join(["## On a GPU", conditions(), *texts]) + "\n")
 
 
 if __name__ == "__main__":

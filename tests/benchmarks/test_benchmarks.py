@@ -211,6 +211,13 @@ def test_the_page_is_written_when_every_part_was_measured_and_only_then(part, mo
     assert page.endswith("## About one\n\nFigures of one.\n\n## About two\n\nFigures of two.\n")
 
 
+def test_a_training_that_was_faster_is_told_beside_imgfws_own_verdict(part):
+    accuracy, seconds = part("accuracy"), part("measuring").Seconds
+    measured = {name: [seconds(0, wall)] for name, wall in (("imgfw", 10), ("one", 9), ("other", 11))}
+    lines = accuracy.reasons(measured, "the input held it back.")
+    assert lines == ["One was faster than imgfw, which says of its own run: the input held it back."]
+
+
 def test_goals_stand_beside_what_was_measured(part):
     measuring, comparison, page = part("measuring"), part("comparison"), part("page")
     measured = {"imgfw": [measuring.Seconds(0, 2.0)], "other": [measuring.Seconds(0, 5.0)]}
