@@ -137,5 +137,6 @@ batches, fetching them, the check that the loss is finite, the running loss, the
 signals, the callbacks (one, which listens to no step), a log line and an event every 100 steps. Not counted:
 building, evaluation, saving. The bare loop does nothing of the kind. The other loops get finished batches
 from the bare loop's own Python iterator, which favours them over their own loaders, and have neither progress
-bar nor checkpoints. They log nothing, but for two: "one `self.log`" logs the loss each step, to a CSV file
-that is written every 50 steps, as the defaults have it; Ignite's trainer reads the loss each step."""
+bar nor checkpoints. They log nothing, but for three: "one `self.log`" logs the loss each step, to a CSV file
+that is written every 50 steps, as the defaults have it; Ignite's trainer reads the loss each step; fastai's
+recorder keeps each step's loss and learning rate."""
