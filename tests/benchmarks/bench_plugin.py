@@ -61,6 +61,17 @@ def make_two_layers() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 128), nn.ReLU(), nn.Linear(128, NUM_CLASSES))
 
 
+def small_cnn(info: DatasetInfo) -> nn.Module:
+    """Two convolutions and two linear layers, for images of 28x28 pixels."""
+    from torch import nn
+
+    return nn.Sequential(
+        *(nn.Conv2d(info.channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(32 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, info.num_classes)),
+    )
+
+
 class EpochTimer(Callback):
     """Writes what the last epoch's training took to `epoch.json` in the run folder."""
 
@@ -91,7 +102,7 @@ def imgfw_datasets():
 
 @hookimpl
 def imgfw_models():
-    return [two_layers]
+    return [small_cnn, two_layers]
 
 
 @hookimpl

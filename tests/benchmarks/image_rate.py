@@ -15,13 +15,14 @@ import torch
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console
+from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import build_data
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN
 from measuring import Effort, Seconds, Spread, Stopwatch, Variant, interleave, ratios
-from page import table
+from page import goals, table
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -34,6 +35,9 @@ HEIGHT, WIDTH, SIDE, CROP = 375, 500, 256, 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMALIZE = {"type": "normalize", "mean": MEAN, "std": STD}
 BILINEAR = InterpolationMode.BILINEAR
+
+BY_PIL, WARPED = "PIL, torchvision's transforms v1", 'imgfw, `"warp": "opencv"`'
+ON_TENSORS, ON_PIL = "torchvision v2 on tensors", "torchvision v1 on PIL images"
 
 
 def photo(seed: int, height: int = HEIGHT, width: int = WIDTH) -> Image.Image:
@@ -68,7 +72,7 @@ def imgfw_input(recipe: dict[str, Any]) -> Variant:
         "loader": {"num_workers": 0, "batch_size": BATCH_SIZE, **recipe.get("loader", {})},
     }
     resolved = check(read_recipe(whole), Catalog()).recipe
-    data = build_data(resolved, note_bad=lambda sample: None)
+    data = build_data(resolved, Quarantine())
     parts = build_parts(resolved, data, torch.device("cpu"))
     cache_images(parts, Console(quiet=True))
     steps = range(parts.batches.steps_per_epoch)
@@ -148,7 +152,7 @@ def decoding(folder: Path) -> dict[str, Variant]:
             {"data": data, "transforms": {"train": resized}, "loader": {"cache": "ram"}}
         ),
         "torchvision's decoder, transforms v2 on tensors": torchvision_input(paths, _as_tensor, on_tensors),
-        "PIL, torchvision's transforms v1": torchvision_input(paths, _as_pil, on_pil),
+        BY_PIL: torchvision_input(paths, _as_pil, on_pil),
     }
 
 
@@ -176,10 +180,10 @@ def warping(samples: int) -> dict[str, Variant]:
     ]
     tensors = [v2.functional.pil_to_tensor(image) for image in images]
     return {
-        'imgfw, `"warp": "opencv"`': imgfw_input(once),
+        WARPED: imgfw_input(once),
         "imgfw": imgfw_input(recipe),
-        "torchvision v2 on tensors": torchvision_input(tensors, _same, v2.Compose([*moves, *to_float])),
-        "torchvision v1 on PIL images": torchvision_input(images, _same, v1.Compose(on_pil)),
+        ON_TENSORS: torchvision_input(tensors, _same, v2.Compose([*moves, *to_float])),
+        ON_PIL: torchvision_input(images, _same, v1.Compose(on_pil)),
     }
 
 
@@ -197,7 +201,32 @@ def measure(effort: Effort) -> str:
         files = interleave(decoding(folder), effort.rounds)
     warps = interleave(warping(samples), effort.rounds)
     note = _NOTE.format(rounds=effort.rounds, samples=samples, size=len(content.getvalue()) // 1000)
-    return f"{note}\n\n{_table(files, samples)}\n\n{_WARPS}\n\n{_table(warps, samples)}"
+    return "\n\n".join(
+        [note, _table(files, samples), _WARPS, _table(warps, samples), _goals(files, warps, samples)]
+    )
+
+
+def _goals(files: dict[str, list[Seconds]], warps: dict[str, list[Seconds]], samples: int) -> str:
+    """What was aimed at beside what was measured, by CPU time."""
+    rate = Spread.of(samples / seconds.cpu for seconds in files["imgfw"]).show(",.0f")
+    over_pil = _times_as_fast(files, "imgfw", BY_PIL)
+    return goals(
+        [
+            ("JPEG files: images per CPU second", "800 or more", rate),
+            (f"JPEG files: times {BY_PIL}", "1.9 or more", over_pil),
+            (
+                f"in memory, {WARPED}: times {ON_TENSORS}",
+                "2.5 or more",
+                _times_as_fast(warps, WARPED, ON_TENSORS),
+            ),
+            (f"in memory, {WARPED}: times {ON_PIL}", "2.5 or more", _times_as_fast(warps, WARPED, ON_PIL)),
+        ]
+    )
+
+
+def _times_as_fast(measured: dict[str, list[Seconds]], ours: str, theirs: str) -> str:
+    slow, fast = ([seconds.cpu for seconds in measured[name]] for name in (theirs, ours))
+    return ratios(slow, fast).show(".2f")
 
 
 def _table(measured: dict[str, list[Seconds]], samples: int) -> str:

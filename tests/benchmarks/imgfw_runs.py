@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def timed_training(recipe: dict[str, Any] | Path, overrides: Sequence[str] = ())
         }
         result = imgfw.run(full)
         return Seconds(**json.loads((result.folder / "epoch.json").read_text()))
+
+
+@contextlib.contextmanager
+def written(recipe: Mapping[str, Any]) -> Iterator[Path]:
+    """A recipe as a file, with our plugin beside it: a recipe file may name none that is elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(PLUGIN, folder)
+        path = Path(folder) / "recipe.json"
+        path.write_text(json.dumps({**recipe, "plugins": [f"./{Path(PLUGIN).name}"]}))
+        yield path
 
 
 @contextlib.contextmanager

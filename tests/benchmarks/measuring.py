@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
+import torch
+from imgfw.engine.input.loading import usable_cores
 
 
 @dataclass(frozen=True)
@@ -68,23 +74,34 @@ class Stopwatch:
         return Seconds(time.process_time() - self._cpu, time.perf_counter() - self._wall)
 
 
+def timed_process(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[Seconds, str]:
+    """A Python process with these arguments: what it took from its start to its end, and what it printed."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    call = [sys.executable, *arguments]
+    done = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Seconds(cpu, wall), done.stdout
+
+
 Variant = Callable[[], Seconds]
 """Does the work once and says what the measured part of it took."""
 
 
-def interleave(variants: Mapping[str, Variant], rounds: int) -> dict[str, list[Seconds]]:
+def interleave(variants: Mapping[str, Variant], rounds: int, warm_up: int = 1) -> dict[str, list[Seconds]]:
     """Run every variant once a round, each round beginning with another one.
 
     What slows the machine down for a while then slows all variants down, and values of one round can be
-    compared. One more round goes before, unmeasured.
+    compared. `warm_up` rounds go before, unmeasured.
     """
     names = list(variants)
     measured: dict[str, list[Seconds]] = {name: [] for name in names}
-    for number in range(rounds + 1):
+    for number in range(warm_up + rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
             seconds = variants[name]()
-            if number:
+            if number >= warm_up:
                 measured[name].append(seconds)
     return measured
 
@@ -97,3 +114,13 @@ def ratios(ours: list[float], theirs: list[float]) -> Spread:
 def differences(ours: list[float], theirs: list[float]) -> Spread:
     """By how much ours exceeds theirs, round by round."""
     return Spread.of(one - other for one, other in zip(ours, theirs, strict=True))
+
+
+def on_all_cores(work: Callable[[], str]) -> str:
+    """Do some work while torch computes on every core that this process may use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(usable_cores())
+    try:
+        return work()
+    finally:
+        torch.set_num_threads(before)

@@ -1,22 +1,38 @@
-"""The same training in other frameworks, each used as its documentation shows."""
+"""The same training in other loops and frameworks, each used as its documentation shows."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from measuring import Seconds, Stopwatch, Variant
-from step_cost import Batches, make_model
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 
-def peers(steps: int) -> dict[str, Variant]:
-    """All of them, by what they are called in the table.
+@dataclass(frozen=True)
+class Training:
+    """A training that each framework does in its own loop.
+
+    Attributes:
+        make: the model and its optimizer.
+        batches: makes what an epoch's images and labels come from: a `for` takes it and `len` counts it.
+        epochs: the last is timed, from its start to its end.
+    """
+
+    make: Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
+    batches: Callable[[], Any]
+    epochs: int = 2
+
+
+def peers(training: Training) -> dict[str, Variant]:
+    """The frameworks whose loop is compared, by what they are called in the table.
 
     Raises:
         ModuleNotFoundError: one is not installed; `pip install .[bench]` brings all.
@@ -25,102 +41,153 @@ def peers(steps: int) -> dict[str, Variant]:
     import ignite
     import lightning
 
-    for module in (accelerate, ignite, lightning):
-        logging.getLogger(module.__name__).setLevel(logging.ERROR)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    assert accelerate and ignite and lightning
     return {
-        "Fabric": lambda: fabric(steps),
-        "Ignite": lambda: ignite_trainer(steps),
-        "accelerate": lambda: accelerate_loop(steps),
-        "accelerate, its loader": lambda: accelerate_loop(steps, own_loader=True),
-        "Lightning": lambda: lightning_trainer(steps, log=False),
-        "Lightning, one `self.log`": lambda: lightning_trainer(steps, log=True),
+        "Fabric": lambda: fabric(training),
+        "Ignite": lambda: ignite_trainer(training),
+        "accelerate": lambda: accelerate_loop(training),
+        "accelerate, its loader": lambda: accelerate_loop(training, own_loader=True),
+        "fastai": lambda: fastai_learner(training),
+        "Lightning": lambda: lightning_trainer(training, log=False),
+        "Lightning, one `self.log`": lambda: lightning_trainer(training, log=True),
     }
 
 
-def fabric(steps: int) -> Seconds:
+def tutorial_loop(training: Training) -> Seconds:
+    """The loop of PyTorch's tutorials."""
+    model, optimizer = training.make()
+    batches = training.batches()
+    for _ in range(training.epochs):
+        watch = Stopwatch()
+        model.train()
+        running_loss = 0.0
+        for images, labels in batches:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
+    return watch.read()
+
+
+def fabric(training: Training) -> Seconds:
     """Lightning's Fabric, in a loop written by hand."""
     from lightning.fabric import Fabric
 
+    _hush("lightning.fabric")
     library = Fabric(accelerator="cpu", devices=1)
-    model, optimizer = library.setup(*make_model())
-    batches = Batches(steps)
-    for _ in range(2):
+    model, optimizer = library.setup(*training.make())
+    batches = training.batches()
+    for _ in range(training.epochs):
         watch = Stopwatch()
         for images, labels in batches:
             optimizer.zero_grad(set_to_none=True)
-            loss = nn.functional.cross_entropy(model(images), labels)
+            loss = F.cross_entropy(model(images), labels)
             library.backward(loss)
             optimizer.step()
     return watch.read()
 
 
-def ignite_trainer(steps: int) -> Seconds:
+def ignite_trainer(training: Training) -> Seconds:
     """Ignite's supervised trainer."""
     from ignite.engine import Events, create_supervised_trainer
 
-    model, optimizer = make_model()
-    trainer = create_supervised_trainer(model, optimizer, nn.functional.cross_entropy)
+    _hush("ignite")
+    trainer = create_supervised_trainer(*training.make(), F.cross_entropy)
     timer = EpochTimer()
     trainer.add_event_handler(Events.EPOCH_STARTED, lambda engine: timer.start())
     trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: timer.stop())
-    trainer.run(Batches(steps), max_epochs=2)
+    trainer.run(training.batches(), max_epochs=training.epochs)
     return timer.seconds
 
 
-def accelerate_loop(steps: int, own_loader: bool = False) -> Seconds:
+def accelerate_loop(training: Training, own_loader: bool = False) -> Seconds:
     """Accelerate, in a loop written by hand.
 
     Args:
-        steps: of an epoch.
+        training: what to do.
         own_loader: fetch through a DataLoader that accelerate has prepared, as its documentation does.
     """
     from accelerate import Accelerator
 
+    _hush("accelerate")
     accelerator = Accelerator(cpu=True)
-    model, optimizer = accelerator.prepare(*make_model())
-    batches: Any = Batches(steps)
+    model, optimizer = accelerator.prepare(*training.make())
+    batches = training.batches()
     if own_loader:
-        batches = accelerator.prepare(DataLoader(_Stream(batches), batch_size=None))
-    for _ in range(2):
+        loader = batches if isinstance(batches, DataLoader) else DataLoader(_Stream(batches), batch_size=None)
+        batches = accelerator.prepare(loader)
+    for _ in range(training.epochs):
         watch = Stopwatch()
         for images, labels in batches:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(images), labels)
+            loss = F.cross_entropy(model(images), labels)
             accelerator.backward(loss)
             optimizer.step()
     return watch.read()
 
 
 class _Stream(IterableDataset[tuple[Tensor, Tensor]]):
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Any) -> None:
         self._batches = batches
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return iter(self._batches)
 
 
-def lightning_trainer(steps: int, log: bool) -> Seconds:
-    """Lightning's Trainer.
+def fastai_learner(training: Training) -> Seconds:
+    """fastai's Learner, with neither progress bar nor printing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch.jit, as fastai is imported
+        from fastai.callback.core import Callback
+        from fastai.data.core import DataLoaders
+        from fastai.learner import Learner
+        from fastai.optimizer import OptimWrapper
+
+    timer = EpochTimer()
+
+    class Timed(Callback):  # type: ignore[misc]
+        def before_train(self) -> None:
+            timer.start()
+
+        def after_train(self) -> None:
+            timer.stop()
+
+    model, optimizer = training.make()
+    learner = Learner(
+        DataLoaders(training.batches(), []),  # nothing to validate on
+        model,
+        loss_func=F.cross_entropy,
+        opt_func=lambda parameters, **settings: OptimWrapper(opt=optimizer),
+        lr=optimizer.param_groups[0]["lr"],
+        cbs=[Timed()],
+    )
+    with learner.no_logging():
+        learner.fit(training.epochs)
+    return timer.seconds
+
+
+def lightning_trainer(training: Training, log: bool) -> Seconds:
+    """Lightning's Trainer, with neither progress bar nor checkpoints.
 
     Args:
-        steps: of an epoch.
+        training: what to do.
         log: log the loss each step, as most modules do.
     """
     from lightning.pytorch import LightningModule, Trainer
     from lightning.pytorch.loggers import CSVLogger
 
+    _hush("lightning.pytorch")
     timer = EpochTimer()
 
     class Module(LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.model, self._optimizer = make_model()
+            self.model, self._optimizer = training.make()
 
         def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
             images, labels = batch
-            loss = nn.functional.cross_entropy(self.model(images), labels)
+            loss = F.cross_entropy(self.model(images), labels)
             if log:
                 self.log("train/loss", loss)
             return loss
@@ -135,17 +202,21 @@ def lightning_trainer(steps: int, log: bool) -> Seconds:
             timer.stop()
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of few workers
         trainer = Trainer(
             accelerator="cpu",
-            max_epochs=2,
+            max_epochs=training.epochs,
             logger=CSVLogger(folder) if log else False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(Module(), Batches(steps))
+        trainer.fit(Module(), training.batches())
     return timer.seconds
+
+
+def _hush(library: str) -> None:
+    logging.getLogger(library).setLevel(logging.ERROR)
 
 
 class EpochTimer:

@@ -1,4 +1,4 @@
-"""The benchmarks: `python tests/benchmarks/run.py [step] [fashion] [input] [images] [saving] [startup]`.
+"""The benchmarks: `python tests/benchmarks/run.py [PART]...`; `--help` names the parts.
 
 All of them write docs/benchmarks.md; a part is printed only.
 """
@@ -11,21 +11,34 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import accuracy
 import fashion
 import image_rate
 import input_rate
+import resnet
 import saving
 import startup
 import step_cost
 import torch
-from measuring import Effort
+from measuring import Effort, on_all_cores
 from page import page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
+    "fashion": (
+        "A small network on Fashion-MNIST",
+        lambda: on_all_cores(lambda: fashion.measure(Effort(rounds=5, steps=100))),
+    ),
+    "resnet": (
+        "ResNet-50 on JPEG files",
+        lambda: on_all_cores(lambda: resnet.measure(Effort(rounds=3, steps=3))),
+    ),
+    "accuracy": (
+        "The time to 91 % on Fashion-MNIST",
+        lambda: accuracy.measure(Effort(rounds=3, steps=4 * 469)),
+    ),
     "step": ("What the loop adds to a step", lambda: step_cost.measure(Effort(rounds=15, steps=500))),
-    "fashion": ("A whole training: Fashion-MNIST", lambda: fashion.measure(Effort(rounds=5, steps=50))),
     "input": ("Input: augmented images a second", lambda: input_rate.measure(Effort(rounds=9, steps=32))),
     "images": ("Input: image files", lambda: image_rate.measure(Effort(rounds=5, steps=4))),
     "saving": ("What a checkpoint costs", lambda: saving.measure(Effort(rounds=15, steps=1))),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,8 +11,8 @@ import time
 from pathlib import Path
 
 from imgfw_runs import PLUGIN
-from measuring import Seconds, Spread, Variant, differences, interleave
-from page import table
+from measuring import Seconds, Spread, Variant, differences, interleave, timed_process
+from page import goals, table
 
 IMPORT, FIRST_STEP = "`import torch, torchvision`", "`imgfw run`, to the end of its first step"
 
@@ -42,16 +41,7 @@ def command(*arguments: str, path: Path | None = None) -> Variant:
     """A Python process with these arguments, from its start to its end; `path` is put on its module path."""
     environment = {**os.environ, "PYTHONPATH": str(path)} if path is not None else None
 
-    def run() -> Seconds:
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        call = [sys.executable, *arguments]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, env=environment)
-        wall = time.perf_counter() - began
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Seconds(cpu, wall)
-
-    return run
+    return lambda: timed_process(*arguments, environment=environment)[0]
 
 
 def first_step() -> Seconds:
@@ -103,16 +93,13 @@ def _measure(rounds: int, light: bool, plugins: Path) -> str:
         [name, *(_spread([getattr(seconds, clock) for seconds in runs]) for clock in ("cpu", "wall"))]
         for name, runs in measured.items()
     ]
-    if not light:
-        added = [
-            differences(
-                [getattr(seconds, clock) for seconds in measured[FIRST_STEP]],
-                [getattr(seconds, clock) for seconds in measured[IMPORT]],
-            ).show("+.2f")
-            for clock in ("cpu", "wall")
-        ]
-        rows.append(["the first step, over the import of torch and torchvision", *added])
-    return f"{_NOTE.format(rounds=rounds)}\n\n{table(['command', 'CPU s', 'wall s'], rows)}"
+    section = f"{_NOTE.format(rounds=rounds)}\n\n{table(['command', 'CPU s', 'wall s'], rows)}"
+    if light:
+        return section
+    first, imported = ([seconds.wall for seconds in measured[name]] for name in (FIRST_STEP, IMPORT))
+    added = differences(first, imported).show("+.2f")
+    goal = "wall seconds of the first step over the import of torch and torchvision"
+    return f"{section}\n\n{goals([(goal, '2.5 or less', added)])}"
 
 
 def _spread(values: list[float]) -> str:

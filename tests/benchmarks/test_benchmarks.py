@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ import pytest
 
 FOLDER = Path(__file__).parent
 FIGURES = re.compile(r"[+-]?[\d,.]+ \([+-]?[\d,.]+\.\.[+-]?[\d,.]+\)")
+
+needs_fashion_mnist = pytest.mark.skipif(
+    not Path("/usr/share/datasets/fashion-mnist").is_dir(),
+    reason="Debian's dataset-fashion-mnist is not there",
+)
 
 
 @pytest.fixture
@@ -31,8 +37,9 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Iterator:
 
 
 def figures_of(section: str) -> dict[str, int]:
-    """How many figures each row of a section's table holds, by the row's name."""
-    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    """How many figures each row of a section's tables holds, but for the goals, by the row's name."""
+    tables = section.partition("| goal |")[0]
+    lines = [line for line in tables.splitlines() if line.startswith("| ")][2:]
     return {line.split(" | ")[0].strip("| "): len(FIGURES.findall(line)) for line in lines}
 
 
@@ -40,6 +47,16 @@ def test_the_cost_of_a_step_is_measured_beside_the_bare_loop(part):
     effort = part("measuring").Effort(rounds=2, steps=3)
     section = part("step_cost").measure(effort, with_peers=False)
     assert figures_of(section) == {"bare loop": 1, "imgfw": 4}
+    assert "| added us (CPU) | 50 or less" in section
+
+
+def test_a_loop_that_adds_less_to_a_step_is_told_with_the_reason(part):
+    spread = part("measuring").Spread
+    added = {
+        name: spread(value, value, value) for name, value in (("imgfw", 60), ("Ignite", 40), ("fastai", 90))
+    }
+    [line] = part("step_cost")._reasons(added)
+    assert line.startswith("Ignite adds less than imgfw: of what is counted for imgfw it does nothing but")
 
 
 def test_the_input_is_measured_beside_torchvision(part):
@@ -76,18 +93,6 @@ def test_fashion_mnist_is_skipped_in_words_where_its_files_are_not(part, monkeyp
     assert fashion.measure(part("measuring").Effort(rounds=1, steps=1)).startswith("Skipped: ")
 
 
-def test_hand_written_crops_show_the_image_or_its_mirror(part):
-    import torch
-
-    fashion = part("fashion")
-    images = torch.arange(28 * 28).remainder(251).to(torch.uint8).view(1, 1, 28, 28).expand(64, -1, -1, -1)
-    pixels = ((fashion.augmented(images) + fashion.MEAN / fashion.STD) * 255 * fashion.STD).round()
-    padded = torch.nn.functional.pad(images[0, 0].float(), (2,) * 4)
-    crops = padded.unfold(0, 28, 1).unfold(1, 28, 1).flatten(0, 1)
-    possible = torch.cat([crops, crops.flip(-1)])
-    assert all((possible == image).flatten(1).all(1).any() for image in pixels[:, 0])
-
-
 def test_every_round_begins_with_another_variant(part):
     measuring, order = part("measuring"), []
 
@@ -107,3 +112,119 @@ def test_an_unknown_part_is_refused(part, capsys):
     with pytest.raises(SystemExit):
         part("run").main(["spet"])
     assert "there is no part spet" in capsys.readouterr().err
+
+
+def test_a_loop_that_was_faster_stays_in_the_table_with_the_reason(part):
+    from imgfw.engine.speed.bench import Measured
+
+    comparison, seconds = part("comparison"), part("measuring").Seconds
+    took = {"imgfw": 1.0, "a faster step": 0.5, "a faster input": 0.8, "a faster loop": 0.9, "slower": 2.0}
+    limits = Measured(rates={"sol": [150.0], "loader": [120.0], "run": [100.0]})
+    section = comparison.compare({name: [seconds(0, wall)] for name, wall in took.items()}, 100, limits)
+    table, *reasons = section.split("\n\n")
+    assert figures_of(table) == {**dict.fromkeys(took, 2), "imgfw": 1}
+    assert [line.partition(": ")[0] for line in reasons] == [
+        f"A faster {what} was faster than imgfw" for what in ("step", "input", "loop")
+    ]
+    assert "step alone" in reasons[0] and "more than 150 images/s" in reasons[0]
+    assert "input alone" in reasons[1] and "more than 120 images/s" in reasons[1]
+    assert "83% of the limit" in reasons[2]
+
+
+def test_the_network_of_the_scripts_is_the_plugins(part):
+    from types import SimpleNamespace
+
+    info = SimpleNamespace(channels=1, num_classes=10)
+    assert str(part("bench_plugin").small_cnn(info)) == str(part("accuracy_process").make_small_cnn())
+
+
+@needs_fashion_mnist
+def test_every_loop_trains_on_fashion_mnist(part):
+    fashion = part("fashion")
+    with fashion.unpacked() as root:
+        loops = fashion.variants(root, steps=2, with_peers=False)
+        assert all(run().wall > 0 for run in loops.values())
+    assert list(loops) == ["imgfw", fashion.BARE, fashion.TUTORIAL]
+
+
+@needs_fashion_mnist
+@pytest.mark.slow
+def test_whole_trainings_are_timed_with_the_accuracy_they_end_at(part):
+    section = part("accuracy").measure(part("measuring").Effort(rounds=1, steps=2), with_peers=False)
+    assert figures_of(section) == {"imgfw": 2, "the tutorial's loop": 3}
+    assert section.count("0 of 1") == 2
+
+
+def test_resnets_are_measured_beside_the_tutorial_and_the_limit(part):
+    resnet = part("resnet")
+    effort = part("measuring").Effort(rounds=1, steps=1)
+    section = resnet.measure(effort, resnet.Job(2, 32, 18), with_peers=False, seconds=0.01)
+    figures = figures_of(section)
+    assert figures["imgfw"] == figures["RUN: imgfw's steady state"] == 1
+    assert figures["the tutorial's loop"] == 2
+    assert "| RUN over the limit | none on a CPU | " in section
+    assert f"| times as fast as {resnet.TUTORIAL} | 2.2 or more | " in section
+
+
+@pytest.mark.filterwarnings("ignore")  # of the frameworks
+@pytest.mark.parametrize("name", ["fabric", "ignite_trainer", "accelerate_loop", "fastai_learner"])
+def test_a_framework_takes_the_given_batches_once_an_epoch(part, name):
+    pytest.importorskip({"fabric": "lightning"}.get(name, name.partition("_")[0]))
+    peers, step_cost = part("peers"), part("step_cost")
+    asked = []
+
+    class Counted(step_cost.Batches):
+        def __iter__(self):
+            asked.append(len(self))
+            return super().__iter__()
+
+    assert getattr(peers, name)(peers.Training(step_cost.make_model, lambda: Counted(3))).wall > 0
+    assert asked == [3, 3]
+
+
+def test_the_part_for_a_gpu_runs_on_a_cpu_with_tiny_sizes(part, tmp_path):
+    part("gpu").main([str(tmp_path), "resident", "formats", "evaluation", "--tiny"])
+    figures = json.loads((tmp_path / "gpu.json").read_text())
+    assert figures["resident"]["run"]["median"] > 0
+    assert figures["formats"]["failures"] == {} and len(figures["formats"]["rates"]) == 4
+    assert set(figures["evaluation"]) == {"evaluation", "the forward pass alone", "a training step (SOL)"}
+    page = (tmp_path / "gpu.md").read_text()
+    assert "0.99 or more" in page and "no figure means anything" in page
+
+
+def test_the_part_for_a_gpu_asks_for_one(part, tmp_path, capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        part("gpu").main([str(tmp_path)])
+    assert ended.value.code == 2
+    assert "torch sees no GPU; --tiny does the same work on the CPU" in capsys.readouterr().err
+
+
+def test_the_page_is_written_when_every_part_was_measured_and_only_then(part, monkeypatch, tmp_path, capsys):
+    run = part("run")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "benchmarks.md")
+    sections = {name: (f"About {name}", lambda name=name: f"Figures of {name}.") for name in ("one", "two")}
+    monkeypatch.setattr(run, "SECTIONS", sections)
+    run.main(["one"])
+    assert "## About one\n\nFigures of one." in capsys.readouterr().out
+    assert not run.PAGE.exists()
+    run.main([])
+    page = run.PAGE.read_text()
+    assert page.startswith("# Benchmarks\n") and "Machine: " in page and "torch " in page
+    assert page.endswith("## About one\n\nFigures of one.\n\n## About two\n\nFigures of two.\n")
+
+
+def test_a_training_that_was_faster_is_told_beside_imgfws_own_verdict(part):
+    accuracy, seconds = part("accuracy"), part("measuring").Seconds
+    measured = {name: [seconds(0, wall)] for name, wall in (("imgfw", 10), ("one", 9), ("other", 11))}
+    lines = accuracy.reasons(measured, "the input held it back.")
+    assert lines == ["One was faster than imgfw, which says of its own run: the input held it back."]
+
+
+def test_goals_stand_beside_what_was_measured(part):
+    measuring, comparison, page = part("measuring"), part("comparison"), part("page")
+    measured = {"imgfw": [measuring.Seconds(0, 2.0)], "other": [measuring.Seconds(0, 5.0)]}
+    rows = comparison.leads(measured, {"other": "2.2 or more", "absent": "over 1"})
+    assert page.goals(rows).splitlines()[-1] == "| times as fast as other | 2.2 or more | 2.50 (2.50..2.50) |"
