@@ -17,7 +17,8 @@ PLANTS = Path(__file__).parents[1] / "plugins" / "datasets" / "test_planted_faul
 def plant_faults(count: int, seed: int) -> list[Trial]:
     """Plant the first `count` faults; they are a list, so there is nothing to draw."""
     reports = _Reports(count)
-    pytest.main(["-p", "no:terminal", "-p", "no:cacheprovider", str(PLANTS)], plugins=[reports])
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "--assert=plain"]
+    pytest.main([*options, str(PLANTS)], plugins=[reports])
     return reports.trials
 
 

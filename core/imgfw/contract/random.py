@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _GAMMA = 0x9E3779B97F4A7C15
@@ -42,7 +43,7 @@ class Keys:
         self._calls = 0
 
     @classmethod
-    def of_samples(cls, seed: int, epoch: int, indices: Sequence[int]) -> Keys:
+    def of_samples(cls, seed: int, epoch: int, indices: Sequence[int] | NDArray[Any]) -> Keys:
         """The keys of samples, by their index in the split."""
         import numpy as np
 

@@ -229,7 +229,7 @@ def try_model(parts: Parts) -> None:
     node, about = parts.resolved.model, parts.resolved.model.provider.about
     view = parts.data.views.train
     fetcher = Fetcher(view, parts.data.eval_pipeline, parts.data.task, about.computes_losses)
-    raw = next(batch for batch in (fetcher[(0, [index])] for index in range(len(view))) if batch.indices)
+    raw = next(batch for batch in (fetcher[(0, [index])] for index in range(len(view))) if len(batch.indices))
     images = parts.eval_feeder.prepare(raw).images
     model = parts.evaluated.eval()
     try:

@@ -13,7 +13,7 @@ from imgfw.contract.errors import PluginError
 from imgfw.contract.loss import MixedTargets, Weighted
 
 
-@dataclass
+@dataclass(slots=True)
 class LossValue:
     """The loss of a micro-batch: the batch's loss is the sum of the sums over the sum of the weights.
 
@@ -36,10 +36,6 @@ class LossValue:
     def sum(self) -> Tensor:
         """The mean times the weight: scalar tensor, differentiable."""
         return self.mean * self.weight if self.given_sum is None else self.given_sum
-
-    def detached_sum(self) -> Tensor:
-        """The sum, apart from the graph."""
-        return self.mean.detach() * self.weight if self.given_sum is None else self.given_sum.detach()
 
 
 class Criterion:

@@ -59,7 +59,7 @@ def evaluate(
     with torch.inference_mode():
         for number, raw in enumerate(parts.eval_loaders[split].run(jobs), 1):
             parts.data.policy.handle(raw.bad)
-            if raw.indices:
+            if len(raw.indices):
                 try:
                     batch = _evaluate_batch(parts, split, raw, totals)
                 except RuntimeError as error:

@@ -47,6 +47,7 @@ class NonFiniteGuard:
         self._scaled = parts.scaler.is_enabled()
         self._can_defer = can_skip_by_itself(optimizer, parts.precision.device)
         self._has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
+        self._any_non_finite = FiniteCheck(parts.precision.device)
         self._pending: list[tuple[int, Tensor]] = []
         self._buffers: list[Tensor] = []
 
@@ -74,7 +75,7 @@ class NonFiniteGuard:
             return True
         if not math.isfinite(value := float(loss)):
             self._handle(self._progress.step, f"The loss is {value}")
-        elif not self._scaled and float(_any_non_finite(gradients)):
+        elif not self._scaled and float(self._any_non_finite(gradients)):
             self._handle(self._progress.step, f"The gradient of {self._first_non_finite()} is not finite")
         else:
             return True
@@ -112,7 +113,7 @@ class NonFiniteGuard:
         if self._scaled:  # the scaler tells the optimizer, and knows gradients only
             gradients[0].masked_fill_(bad, math.nan)
         else:
-            bad = bad | (_any_non_finite(gradients) > 0)
+            bad = bad | (self._any_non_finite(gradients) > 0)
             self._optimizer.found_inf = bad.float()
             self._optimizer.grad_scale = None
         self._pending.append((self._progress.step, bad))
@@ -175,17 +176,27 @@ def _listed(items: Sequence[str], count: int) -> str:
     return f"{shown} and {len(items) - count} more" if len(items) > count else shown
 
 
-def _any_non_finite(gradients: Sequence[Tensor]) -> Tensor:
-    """1 if any gradient is not finite, else 0: float scalar tensor on their device.
+class FiniteCheck:
+    """Looks at gradients as torch's gradient scaler does: one call for all of them, which multiplies by 1."""
 
-    It is the check of torch's gradient scaler: one call for all gradients, which multiplies them by 1.
-    """
-    device = gradients[0].device
-    found, one = torch.zeros((), device=device), torch.ones((), device=device)
-    for dtype in {gradient.dtype for gradient in gradients}:
-        alike = [gradient for gradient in gradients if gradient.dtype == dtype]
-        torch._amp_foreach_non_finite_check_and_unscale_(alike, found, one)
-    return found
+    def __init__(self, device: torch.device) -> None:
+        self._found = torch.zeros((), device=device)
+        self._one = torch.ones((), device=device)
+
+    def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
+        """1 if any gradient is not finite, else 0: float scalar tensor, which the next call writes to."""
+        self._found.zero_()
+        for alike in _by_dtype(gradients):
+            torch._amp_foreach_non_finite_check_and_unscale_(alike, self._found, self._one)
+        return self._found
+
+
+def _by_dtype(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
+    first = gradients[0].dtype
+    if all(gradient.dtype is first for gradient in gradients):
+        return [list(gradients)]
+    dtypes = {gradient.dtype for gradient in gradients}
+    return [[gradient for gradient in gradients if gradient.dtype is dtype] for dtype in dtypes]
 
 
 def _diverged(message: str) -> DivergedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from imgfw.engine.generators import generator_states, restore_generators
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
     from imgfw.engine.guard import Note
+    from imgfw.engine.input.splits import Indices
     from imgfw.engine.progress import Progress
 
 
@@ -64,7 +66,7 @@ def halve_micro_batches(parts: Parts, progress: Progress, note: Note) -> bool:
     return True
 
 
-def _sizes(micro_batches: list[list[int]]) -> str:
+def _sizes(micro_batches: Sequence[Indices]) -> str:
     largest = len(micro_batches[0])
     return f"micro-batches of {largest} sample{'s' * (largest != 1)}"
 

@@ -46,9 +46,12 @@ class Progress:
         self.loss_sum = torch.zeros((), device=device)
         self.loss_weight = 0.0
 
-    def add_loss(self, total: Tensor, weight: Tensor | float) -> None:
-        """Add a micro-batch's loss to the running loss, without waiting for the device."""
-        self.loss_sum = self.loss_sum + total
+    def add_loss(self, mean: Tensor, weight: Tensor | float) -> None:
+        """Add a batch's loss to the running loss, without waiting for the device."""
+        if isinstance(weight, Tensor):
+            self.loss_sum = self.loss_sum + mean * weight
+        else:
+            self.loss_sum.add_(mean, alpha=weight)
         self.loss_weight = self.loss_weight + weight
 
     def state_dict(self) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from imgfw.engine.parameters import trains_batch_norm
 from imgfw.engine.progress import Progress
 
 
-@dataclass
+@dataclass(slots=True)
 class _BatchLoss:
-    """The loss of a batch over all its micro-batches; `whole`: there is one, in one process."""
+    """The loss of a batch over all its micro-batches, detached; `whole`: there is one, in one process."""
 
-    sum: Tensor
+    mean: Tensor
     weight: Tensor | float
     whole: bool
 
@@ -69,8 +69,7 @@ def optimizer_step(
 def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss | None:
     """Forward and backward of every micro-batch; None where no sample is left in any."""
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
-    sums: list[Tensor] = []
-    weights: list[Tensor | float] = []
+    losses: list[LossValue] = []
     for number, raw in enumerate(micro_batches, 1):
         parts.data.policy.handle(raw.bad)
         if _is_used_up(raw, parts.model):
@@ -81,9 +80,10 @@ def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss
             loss = loss_of(parts, batch)
             value = loss.mean if whole else loss.sum
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        sums.append(loss.detached_sum())
-        weights.append(loss.weight)
-    return _BatchLoss(*_totals(sums, weights), whole) if sums else None
+        losses.append(loss)
+    if whole and losses:
+        return _BatchLoss(losses[0].mean.detach(), losses[0].weight, whole)
+    return _over_all_parts(losses) if losses else None
 
 
 def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFiniteGuard) -> None:
@@ -92,7 +92,7 @@ def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFinite
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not loss.whole:
         torch._foreach_mul_(gradients, distributed.world_size() / loss.weight)
-    if not guard.allows(loss.sum, gradients):
+    if not guard.allows(loss.mean, gradients):
         return
     clip = parts.resolved.recipe.train.clip_grad_norm
     if clip is not None:
@@ -105,7 +105,7 @@ def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFinite
             raise
         raise out_of_memory_in_update(progress) from error
     parts.scaler.update()
-    progress.add_loss(*guard.counted(loss.sum, loss.weight))
+    progress.add_loss(*guard.counted(loss.mean, loss.weight))
 
 
 def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
@@ -122,14 +122,12 @@ def loss_of(parts: Parts, batch: Batch) -> LossValue:
         return parts.criterion(parts.forward(*inputs), batch.targets, len(batch))
 
 
-def _totals(sums: list[Tensor], weights: list[Tensor | float]) -> tuple[Tensor, Tensor | float]:
-    """The sum and the weight of a whole batch, over its micro-batches and all processes."""
-    if len(sums) == 1 and distributed.world_size() == 1:
-        return sums[0], weights[0]
-    device = sums[0].device
-    total = torch.stack(sums).sum()
-    weight = torch.stack([torch.as_tensor(one, device=device) for one in weights]).sum()
-    return distributed.sum_over_processes(total), distributed.sum_over_processes(weight)
+def _over_all_parts(losses: list[LossValue]) -> _BatchLoss:
+    """The loss of a batch over its micro-batches and all processes."""
+    sums = torch.stack([loss.sum.detach() for loss in losses]).sum()
+    weights = torch.stack([torch.as_tensor(loss.weight, device=sums.device) for loss in losses]).sum()
+    total, weight = distributed.sum_over_processes(sums), distributed.sum_over_processes(weights)
+    return _BatchLoss(total / weight, weight, False)
 
 
 def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -142,7 +140,8 @@ def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
 
 def _is_used_up(raw: RawBatch, model: nn.Module) -> bool:
     """Whether bad samples left too few of a micro-batch: none, or the single one that batch norms refuse."""
-    return not raw.indices or (len(raw.indices) == 1 and bool(raw.bad) and trains_batch_norm(model))
+    count = len(raw.indices)
+    return not count or (count == 1 and bool(raw.bad) and trains_batch_norm(model))
 
 
 def _refuse_used_up(raw: RawBatch) -> None:

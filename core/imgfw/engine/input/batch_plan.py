@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from imgfw.contract.errors import DataError, UsageError
 from imgfw.contract.random import mix
@@ -64,13 +65,13 @@ class BatchPlan:
                 "Lower loader.batch_size or set loader.drop_last to false.",
             )
         self._order_epoch = -1
-        self._order = torch.empty(0)
+        self._order: NDArray[np.int64] = np.empty(0, np.int64)
 
-    def batch(self, epoch: int, step: int) -> Tensor:
+    def batch(self, epoch: int, step: int) -> NDArray[np.int64]:
         """The samples of one step, over all processes: int64 `[B]`."""
         if epoch != self._order_epoch:
             generator = torch.Generator().manual_seed(mix(self._seed, epoch, 0x0D) % 2**63)
-            self._order = torch.randperm(self.num_samples, generator=generator)
+            self._order = torch.randperm(self.num_samples, generator=generator).numpy()
             self._order_epoch = epoch
         return self._order[step * self._batch_size : (step + 1) * self._batch_size]
 
@@ -78,7 +79,7 @@ class BatchPlan:
         """How many samples a step has, over all processes."""
         return min(self._batch_size, self.num_samples - step * self._batch_size)
 
-    def micro_batches(self, epoch: int, step: int, halvings: int = 0) -> list[list[int]]:
+    def micro_batches(self, epoch: int, step: int, halvings: int = 0) -> list[NDArray[np.int64]]:
         """This process's part of each micro-batch of a step.
 
         Args:
@@ -86,7 +87,7 @@ class BatchPlan:
             step: within the epoch, from 0.
             halvings: how often the micro-batches were halved because they did not fit into memory.
         """
-        batch: list[int] = self.batch(epoch, step).tolist()
+        batch = self.batch(epoch, step)
         wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
         if halvings:
             most = max(len(batch) // (self._world_size * self._smallest), wanted)
@@ -95,8 +96,8 @@ class BatchPlan:
         return [_part(micro_batch, self._rank, self._world_size) for micro_batch in micro_batches]
 
 
-def _part(items: list[int], number: int, count: int) -> list[int]:
-    """One of `count` parts of a list; the first ones are longer by one where they must be."""
+def _part(items: NDArray[np.int64], number: int, count: int) -> NDArray[np.int64]:
+    """One of `count` parts of an array; the first ones are longer by one where they must be."""
     if count == 1:
         return items
     size, longer = divmod(len(items), count)

@@ -232,7 +232,7 @@ class _Making:
         """The first sample that can be used."""
         for index in range(len(self.view)):
             raw = self._fetcher[(0, [index])]
-            if raw.indices:
+            if len(raw.indices):
                 return raw
         raise DataError(f"No sample of the {self.view.name} split can be used.")
 
@@ -252,7 +252,7 @@ class _Making:
     def _take(self, raw: RawBatch, indices: list[int]) -> Tensor:
         """The pixels of a batch; its targets and bad samples are noted."""
         pixels = torch.zeros(len(indices), *self.shape[1:], dtype=torch.uint8)
-        if raw.indices:
+        if len(raw.indices):
             pixels[torch.tensor(raw.indices) - indices[0]] = self._pixels_of(raw.images)
             self.targets[raw.indices] = raw.targets
         self.bad.extend(raw.bad)

@@ -123,7 +123,7 @@ def _probe(fetcher: Fetcher, pipeline: Pipeline, views: Views) -> tuple[int, int
     for index in range(len(fetcher)):
         raw = fetcher[(0, [index])]
         bad.extend(raw.bad)
-        if raw.indices:
+        if len(raw.indices):
             image = feeder.prepare(raw).images[0]
             if image.shape[0] != views.info.channels:
                 raise DataError(

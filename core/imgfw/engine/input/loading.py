@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 
 from imgfw.contract.errors import UsageError
 from imgfw.engine.input.pipeline import Pipeline, as_mask
-from imgfw.engine.input.splits import BadSample, SplitView
+from imgfw.engine.input.splits import BadSample, Indices, SplitView
 from imgfw.engine.input.workers import Job, reading
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class RawBatch:
     """
 
     epoch: int
-    indices: list[int]
+    indices: Indices
     images: Any
     targets: Any
     bad: list[BadSample] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Batch:
 
     images: Any
     targets: Any
-    indices: list[int]
+    indices: Indices
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -104,10 +104,13 @@ class Fetcher:
         when = f", epoch {epoch + 1}" if self._view.name == "train" else ""
         return f"{self._view.names(indices)} ({self._view.name} split{when})"
 
-    def _fetch(self, epoch: int, indices: list[int]) -> RawBatch:
+    def _fetch(self, epoch: int, indices: Indices) -> RawBatch:
         if self._whole:
             images, targets = self._view.batch(indices)
             return RawBatch(epoch, indices, images, targets)
+        return self._fetch_one_by_one(epoch, [int(index) for index in indices])
+
+    def _fetch_one_by_one(self, epoch: int, indices: list[int]) -> RawBatch:
         leads = self._pipeline.leads(epoch, indices) if self._reads_small else None
         lead_of = dict(zip(indices, leads or (), strict=False))
         fetched = [(index, self._view.sample(index, lead_of.get(index))) for index in reading(indices)]

@@ -20,6 +20,7 @@ from imgfw.contract.transform import Parameters, Transform
 from imgfw.engine.generators import seeded
 from imgfw.engine.input.decoding import Lead
 from imgfw.engine.input.opencv import opencv, resample
+from imgfw.engine.input.splits import Indices
 from imgfw.engine.input.warping import warps_of
 
 Sample = tuple[Any, Any]
@@ -122,11 +123,11 @@ class Pipeline:
             make(items[self.num_fixed :], in_batches=in_batches, first=self.num_fixed),
         )
 
-    def keys(self, epoch: int, indices: Sequence[int]) -> Keys:
+    def keys(self, epoch: int, indices: Indices) -> Keys:
         """The keys of samples in an epoch."""
         return Keys.of_samples(self._seed, epoch, indices)
 
-    def partners(self, epoch: int, indices: Sequence[int], num_samples: int) -> list[list[int]]:
+    def partners(self, epoch: int, indices: Indices, num_samples: int) -> list[list[int]]:
         """The samples that are mixed into those given: as many lists as the mixing transform wants."""
         if not self.mixing:
             return []
@@ -212,7 +213,7 @@ class Pipeline:
         return warp
 
     def apply_to_batch(
-        self, images: Any, targets: Any, epoch: int, indices: Sequence[int], partners: list[PartnerBatch]
+        self, images: Any, targets: Any, epoch: int, indices: Indices, partners: list[PartnerBatch]
     ) -> tuple[Any, Any]:
         """Run the part that works on batches; the images come out as floats.
 
@@ -248,7 +249,7 @@ class Pipeline:
         return images, targets
 
 
-PartnerBatch = tuple[Any, Any, Sequence[int]]
+PartnerBatch = tuple[Any, Any, Indices]
 
 
 def _draw(transform: Transform, keys: Keys, images: Any) -> Parameters:

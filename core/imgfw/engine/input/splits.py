@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imgfw.contract.dataset import ChannelStatistics, DatasetInfo, MapDataset, Splits
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from imgfw.recipe.schema import SplitSection
 
 _CHUNK = 1024
+
+Indices = Sequence[int] | NDArray[np.int64]
+"""Samples by their index in a split; an array where they come from a plan, for batches fetched at once."""
 
 LeastSize = Callable[[int, int], tuple[int, int]]
 """Given an image's height and width, how small it may come."""
@@ -72,7 +76,7 @@ class SplitView:
         """Whether the dataset decodes images as small as it is told."""
         return hasattr(self.dataset, "read")
 
-    def batch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+    def batch(self, indices: Indices) -> tuple[Any, Any]:
         """Fetch several samples at once, from a dataset that can: `(images, targets)`.
 
         Raises:
@@ -136,7 +140,7 @@ class SplitView:
         own = int(self.indices[index])
         return str(name_of(own)) if name_of is not None else f"sample {own} of the {self.cut_from} data"
 
-    def names(self, indices: Sequence[int]) -> str:
+    def names(self, indices: Indices) -> str:
         """Name samples; of many the first ten, and the number of the others."""
         more = f" and {len(indices) - 10} more" if len(indices) > 10 else ""
         return ", ".join(self.source_of(index) for index in indices[:10]) + more

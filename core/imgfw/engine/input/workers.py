@@ -17,12 +17,13 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 
 from imgfw.contract.errors import DataError, ImgfwError, PluginError
+from imgfw.engine.input.splits import Indices
 from imgfw.engine.interruption import ignore_signals_in_worker
 
 if TYPE_CHECKING:
     from imgfw.engine.input.loading import RawBatch
 
-Job = tuple[int, list[int]]
+Job = tuple[int, Indices]
 """What a worker is asked for: the epoch, and the indices of a micro-batch's samples."""
 
 
@@ -40,10 +41,10 @@ class _Jobs:
     """The jobs of an epoch, each with its own number: the sampler of a loader that outlives the epoch."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
+        self.jobs: Sequence[Job] = []
         self.first = 0
 
-    def replace(self, jobs: list[Job]) -> None:
+    def replace(self, jobs: Sequence[Job]) -> None:
         self.first += len(self.jobs)
         self.jobs = jobs
 
@@ -78,7 +79,7 @@ class BatchLoader:
                 fetcher, self._notes, self._sampler, num_workers, prefetch, pin_memory
             )
 
-    def run(self, jobs: list[Job]) -> Iterator[RawBatch]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[RawBatch]:
         """Fetch what the jobs ask for.
 
         Raises:

@@ -42,7 +42,7 @@ class BareStep:
         plans = [parts.batches.micro_batches(0, step) for step in kept]
         jobs = [(0, indices) for plan in plans for indices in plan]
         fetched = iter(
-            [parts.train_feeder.prepare(raw) for raw in parts.train_loader.run(jobs) if raw.indices]
+            [parts.train_feeder.prepare(raw) for raw in parts.train_loader.run(jobs) if len(raw.indices)]
         )
         steps = [list(itertools.islice(fetched, len(plan))) for plan in plans]
         return cls(parts, itertools.cycle(step for step in steps if step))
@@ -78,4 +78,4 @@ def _endless(parts: Parts) -> Iterator[RawBatch]:
     for epoch in itertools.count():
         steps = range(parts.batches.steps_per_epoch)
         jobs = [(epoch, indices) for step in steps for indices in parts.batches.micro_batches(epoch, step)]
-        yield from (raw for raw in parts.train_loader.run(jobs) if raw.indices)
+        yield from (raw for raw in parts.train_loader.run(jobs) if len(raw.indices))
