@@ -120,13 +120,17 @@ class InMemory:
     def __getitems__(self, indices: Sequence[int]) -> tuple[Any, Any]:
         import torch
 
-        rows = torch.as_tensor(indices)
+        rows = torch.as_tensor(indices).to(self.images.device, non_blocking=True)
         images, targets = self.images.index_select(0, rows), self.targets.index_select(0, rows)
         if targets.ndim == 3:
             from torchvision import tv_tensors
 
             targets = tv_tensors.Mask(targets)
         return images, targets
+
+    def to(self, device: Any) -> InMemory:
+        """The same data on a device, where its batches come from then."""
+        return InMemory(self.images.to(device), self.targets.to(device))
 
     def labels(self) -> Sequence[int] | None:
         """Class index of each sample; None when the targets are not class indices."""

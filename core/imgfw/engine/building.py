@@ -22,6 +22,7 @@ from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.data import Data
 from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers
 from imgfw.engine.input.pipeline import Pipeline
+from imgfw.engine.input.residence import Residence, fits
 from imgfw.engine.input.splits import SplitView
 from imgfw.engine.input.workers import BatchLoader, Job
 from imgfw.engine.parameters import freeze, parameter_groups, trains_batch_norm
@@ -87,6 +88,8 @@ def settle_precision(
         resolved.auto["train.channels_last"] = precision.memory_format == torch.channels_last
     if train.device == "auto":
         resolved.auto["train.device"] = device.type
+    if device.type == "cuda" and precision.name != "fp32":
+        torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in fp32
     return precision
 
 
@@ -328,7 +331,9 @@ def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> 
     asked = resolved.recipe.loader.num_workers
     if asked != "auto":
         return asked
-    chosen = choose_num_workers(data.views.train.in_batches, device)
+    view, whole = data.views.train, not data.train_pipeline.on_samples
+    in_place = view.in_batches and (device.type == "cpu" or (whole and fits(view, device)))
+    chosen = choose_num_workers(in_place, device)
     resolved.auto["loader.num_workers"] = chosen
     return chosen
 
@@ -339,7 +344,11 @@ def _loaders(
     lists = resolved.model.provider.about.computes_losses
     prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
 
+    residence = Residence(device)
+
     def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
+        if workers == 0 and not pipeline.on_samples and fits(view, device):
+            view = residence.of(view)
         return BatchLoader(Fetcher(view, pipeline, data.task, lists), workers, prefetch, pin)
 
     views = data.views

@@ -57,7 +57,7 @@ def evaluate(
     parts.evaluated.eval()
     console.begin(split, 0, len(jobs))
     with torch.inference_mode():
-        for number, raw in enumerate(parts.eval_loaders[split].run(jobs), 1):
+        for number, raw in enumerate(parts.eval_feeder.ahead(parts.eval_loaders[split].run(jobs)), 1):
             parts.data.policy.handle(raw.bad)
             if len(raw.indices):
                 try:

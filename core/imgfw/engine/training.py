@@ -147,6 +147,7 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
     halvings = trainer.progress.halvings
     plans = [trainer.parts.batches.micro_batches(epoch, step, halvings) for step in steps]
     fetched = trainer.parts.train_loader.run([(epoch, indices) for plan in plans for indices in plan])
+    fetched = trainer.parts.train_feeder.ahead(fetched)
     for step, plan in zip(steps, plans, strict=True):
         began = time.perf_counter()
         micro_batches = [next(fetched) for _ in plan]

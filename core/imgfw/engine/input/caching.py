@@ -163,7 +163,7 @@ def _use(parts: Parts, kept: dict[str, KeptSamples]) -> None:
     _, evaluation = data.eval_pipeline.divided(all(whole[name] for name in parts.eval_loaders))
     workers = loader.num_workers
     if workers == "auto":
-        workers = choose_num_workers(whole["train"], device)
+        workers = choose_num_workers(whole["train"] and device.type == "cpu", device)
         parts.resolved.auto["loader.num_workers"] = workers
 
     def load(name: str, pipeline: Pipeline) -> BatchLoader:

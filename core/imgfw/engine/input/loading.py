@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +181,12 @@ class Feeder:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
+        self._sender = Sender(device) if device.type == "cuda" else None
         self.seconds = 0.0
+
+    def ahead(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
+        """The same batches; a GPU gets each while it works on the one before."""
+        return batches if self._sender is None else sent_ahead(self._sender, batches)
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
@@ -197,6 +202,53 @@ class Feeder:
             targets = targets.as_subclass(Tensor)
         self.seconds += time.perf_counter() - began
         return Batch(images, targets, raw.indices)
+
+
+class Sender:
+    """Sends batches to a GPU on a stream of its own, beside the work of the model.
+
+    Args:
+        device: the GPU.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def send(self, raw: RawBatch) -> torch.cuda.Event:
+        """Begin to copy a batch; the event comes when it is there."""
+        with torch.cuda.stream(self._stream):
+            raw.images, raw.targets = to_device((raw.images, raw.targets), self._device)
+            for partner in raw.partners:
+                partner.images, partner.targets = to_device((partner.images, partner.targets), self._device)
+            there: torch.cuda.Event = self._stream.record_event()
+        return there
+
+    def receive(self, raw: RawBatch, there: torch.cuda.Event) -> RawBatch:
+        """Let the model's stream wait for a batch, and keep its memory until that stream is done with it."""
+        stream = torch.cuda.current_stream(self._device)
+        stream.wait_event(there)
+        for batch in (raw, *raw.partners):
+            map_tensors((batch.images, batch.targets), lambda tensor: _kept_for(stream, tensor))
+        return raw
+
+
+def _kept_for(stream: torch.cuda.Stream, tensor: Tensor) -> Tensor:
+    if tensor.is_cuda:
+        tensor.record_stream(stream)
+    return tensor
+
+
+def sent_ahead(sender: Sender, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
+    """Batches that a sender has sent: each is begun before the one before it is handed on."""
+    before: tuple[RawBatch, torch.cuda.Event] | None = None
+    for raw in batches:
+        there = sender.send(raw)
+        if before is not None:
+            yield sender.receive(*before)
+        before = raw, there
+    if before is not None:
+        yield sender.receive(*before)
 
 
 def to_device(value: Any, device: torch.device) -> Any:
@@ -219,9 +271,9 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def choose_num_workers(in_memory: bool, device: torch.device) -> int:
-    """The `auto` rule: none for data in memory where the model uses the same cores, else one a core."""
-    if in_memory and device.type == "cpu":
+def choose_num_workers(in_place: bool, device: torch.device) -> int:
+    """The `auto` rule: none for data that is in the memory of the device, else one a core."""
+    if in_place:
         return 0
     cores = usable_cores()
     return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)

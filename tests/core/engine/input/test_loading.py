@@ -9,8 +9,9 @@ import pytest
 import torch
 from imgfw import BadSampleError, DataError, DatasetInfo, ImgfwError, InMemory, MixedTargets, UsageError
 from imgfw.engine.input.batch_plan import BatchPlan
-from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers, map_tensors
+from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers, map_tensors, sent_ahead
 from imgfw.engine.input.pipeline import Pipeline
+from imgfw.engine.input.residence import Residence, fits
 from imgfw.engine.input.splits import BadSample, SplitView
 from imgfw.engine.input.workers import BatchLoader, serving
 from imgfw_plugins.tasks.classification import Classification
@@ -286,6 +287,56 @@ def test_tensors_are_found_wherever_they_are():
 
 def test_workers_are_chosen_by_a_rule():
     cores = len(os.sched_getaffinity(0))
-    assert choose_num_workers(in_memory=True, device=CPU) == 0
-    assert choose_num_workers(in_memory=False, device=CPU) == min(max(cores - 1, 1), 16)
-    assert choose_num_workers(in_memory=True, device=torch.device("cuda")) == min(cores, 16)
+    assert choose_num_workers(in_place=True, device=CPU) == 0
+    assert choose_num_workers(in_place=False, device=CPU) == min(max(cores - 1, 1), 16)
+    assert choose_num_workers(in_place=False, device=torch.device("cuda")) == min(cores, 16)
+
+
+def test_a_batch_is_sent_before_the_one_before_it_is_handed_on():
+    done = []
+
+    class Noting:
+        def send(self, raw):
+            done.append(f"send {raw}")
+            return f"{raw} is there"
+
+        def receive(self, raw, there):
+            done.append(f"receive {raw}: {there}")
+            return raw
+
+    for raw in sent_ahead(Noting(), iter("abc")):
+        done.append(f"work on {raw}")
+    assert done == [
+        "send a",
+        "send b",
+        "receive a: a is there",
+        "work on a",
+        "send c",
+        "receive b: b is there",
+        "work on b",
+        "receive c: c is there",
+        "work on c",
+    ]
+
+
+def test_data_on_a_device_is_there_once_for_all_splits_that_were_cut_from_it():
+    data = InMemory(torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1, 1), torch.arange(6))
+    splits = [SplitView("train", data, torch.tensor([0, 2, 4])), SplitView("val", data, torch.tensor([5, 1]))]
+    residence = Residence(torch.device("cpu"))
+    moved = [residence.of(view) for view in splits]
+    assert moved[0].dataset is moved[1].dataset
+    assert [view.name for view in moved] == ["train", "val"]
+    for view, twin in zip(splits, moved, strict=True):
+        assert all(map(torch.equal, view.batch([1, 0]), twin.batch([1, 0])))
+    assert not fits(splits[0], torch.device("cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gets_the_same_batches_from_its_own_memory():
+    data = InMemory(torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8), torch.arange(64))
+    view, device = SplitView("train", data), torch.device("cuda")
+    assert fits(view, device)
+    images, targets = Residence(device).of(view).batch([3, 1, 2])
+    assert images.is_cuda
+    assert torch.equal(images.cpu(), data.images[[3, 1, 2]])
+    assert targets.tolist() == [3, 1, 2]

@@ -1,0 +1,39 @@
+"""Data in memory, on the GPU: indexed there a batch at a time, so that only indices are sent."""
+
+from __future__ import annotations
+
+import torch
+
+from imgfw.contract.dataset import InMemory
+from imgfw.engine.input.splits import SplitView
+
+_SHARE = 4
+"""Data may take one part in so many of the free memory: the model needs the rest."""
+
+
+def fits(view: SplitView, device: torch.device) -> bool:
+    """Whether a split's data can be on the device: it is one tensor, and there is room."""
+    data = view.dataset
+    if device.type != "cuda" or not isinstance(data, InMemory):
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return bool(_SHARE * (data.images.nbytes + data.targets.nbytes) <= free)
+
+
+class Residence:
+    """Puts the data of splits on a device; splits that were cut from the same data share it.
+
+    Args:
+        device: the device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._moved: dict[int, InMemory] = {}
+
+    def of(self, view: SplitView) -> SplitView:
+        """A split that fits, with its data on the device."""
+        data = view.dataset
+        assert isinstance(data, InMemory)
+        moved = self._moved.get(id(data)) or self._moved.setdefault(id(data), data.to(self._device))
+        return SplitView(view.name, moved, view.indices, view.cut_from)
