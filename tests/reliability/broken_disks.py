@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +99,9 @@ def remove_folders(count: int, seed: int) -> list[Trial]:
 
             def remove(pattern: str = targets[removed], run: Path = folder / RUN) -> None:
                 for place in [run] if pattern == "." else list(run.glob(pattern)):
-                    shutil.rmtree(place, ignore_errors=True)
+                    gone = Path(tempfile.mkdtemp(dir=folder)) / "gone"
+                    place.rename(gone)  # at once, whoever writes into it
+                    shutil.rmtree(gone, ignore_errors=True)
 
             fault = f"folder of the {removed} removed"
             trials.append(_trial(fault, point, mode, folder, at(point, number, remove), lambda: None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback
-from imgfw.contract.errors import UsageError
+from imgfw.contract.errors import InterruptedRun, UsageError
 from imgfw.engine import distributed
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console, make_console
@@ -17,6 +18,7 @@ from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.data import build_data
 from imgfw.engine.input.workers import serving
+from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming.restoring import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.saving import checkpoint
@@ -54,9 +56,10 @@ def run(
         DivergedError: the loss is not finite.
         InterruptedRun: a signal ended the run; its state was saved.
     """
-    source = read_recipe(recipe, overrides)
-    checked = check(source, catalog or Catalog())
-    with _processes():
+    interruption = Interruption()
+    with _stoppable(interruption), _processes():
+        source = read_recipe(recipe, overrides)
+        checked = check(source, catalog or Catalog())
         console = make_console(quiet or not distributed.is_main())
         for warning in checked.warnings:
             console.line(f"warning: {warning}")
@@ -64,9 +67,12 @@ def run(
         created = RunFolder.create(parent, checked.recipe.name) if distributed.is_main() else None
         path = Path(distributed.share_text(str(created.path) if created else ""))
         folder = RunFolder(path, distributed.is_main())
-        folder.write_json("recipe.json", source.raw)
-        with only_trainer(path):
-            return Session(checked.recipe, folder, console, extra=callbacks).go()
+        with _removed_if_stopped(folder):
+            folder.write_json("recipe.json", source.raw)
+            with only_trainer(path):
+                return Session(
+                    checked.recipe, folder, console, extra=callbacks, interruption=interruption
+                ).go()
 
 
 def resume(
@@ -93,7 +99,8 @@ def resume(
         UsageError: there is no run, another process trains it, or a change cannot be made.
         RecipeError: the recipe is wrong.
     """
-    with _processes():
+    interruption = Interruption()
+    with _stoppable(interruption), _processes():
         opened = RunFolder.open(folder, distributed.is_main())
         with only_trainer(opened.path):
             console = make_console(quiet or not distributed.is_main())
@@ -111,7 +118,7 @@ def resume(
                 return done
             for sentence in warnings_for(opened, resolved, changes):
                 console.line(f"warning: {sentence}")
-            return Session(resolved, opened, console, found, changes=changes).go()
+            return Session(resolved, opened, console, found, changes=changes, interruption=interruption).go()
 
 
 def _result_of(folder: RunFolder) -> RunResult | None:
@@ -146,6 +153,31 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
         with serving(parts.loaders):
             return evaluate_split(parts, split, Console(quiet=True))
+
+
+@contextmanager
+def _stoppable(interruption: Interruption) -> Iterator[None]:
+    """Let a signal end what comes before a session's first step as it ends the session.
+
+    Raises:
+        InterruptedRun: one came.
+    """
+    try:
+        with watch_signals(interruption):
+            yield
+    except KeyboardInterrupt:
+        number = interruption.signal_number or signal.SIGINT
+        raise InterruptedRun("Stopped before the first step.", "", number) from None
+
+
+@contextmanager
+def _removed_if_stopped(folder: RunFolder) -> Iterator[None]:
+    """Leave no folder of a run that a signal ended before its session began."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder.remove()
+        raise
 
 
 @contextmanager

@@ -67,9 +67,9 @@ class RunFolder:
         return cls(path, writes)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and all that is in it, as far as that can be done."""
         if self._writes:
-            shutil.rmtree(self.path)
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def quarantine(self) -> Path:
