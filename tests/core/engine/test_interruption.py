@@ -7,8 +7,13 @@ import os
 import signal
 import threading
 
+import imgfw
 import pytest
+from imgfw.engine import runs
 from imgfw.engine.interruption import Interruption, ignore_signals_in_worker, watch_signals
+from imgfw.engine.saving.lock import only_trainer
+
+from .conftest import CLASSIFICATION
 
 
 def send(number):
@@ -103,3 +108,20 @@ def test_before_there_is_anything_to_save_the_first_signal_stops_at_once(number)
     with watch_signals(interruption), pytest.raises(KeyboardInterrupt):
         send(number)
     assert interruption.signal_number == number
+
+
+def test_a_signal_before_the_session_ends_the_command_and_leaves_nothing(train, monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "only_trainer", lambda path: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(imgfw.InterruptedRun, match="Stopped before the first step") as stopped:
+        train(CLASSIFICATION)
+    assert stopped.value.exit_code == 143
+    assert not list((tmp_path / "runs").iterdir())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_lock_that_cannot_be_written_is_named_with_the_free_bytes(tmp_path):
+    with (
+        pytest.raises(imgfw.ImgfwError, match=r"missing/\.lock cannot be written: .* bytes are free"),
+        only_trainer(tmp_path / "missing"),
+    ):
+        pytest.fail("not locked")
