@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+
 from imgfw.cli.application import application
 
 
 def main() -> None:
     """Run the `imgfw` command."""
-    application(prog_name="imgfw")
+    try:
+        application(prog_name="imgfw")
+    finally:
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    """What was done is done: a signal while the process ends must not make it look as if it was stopped."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 __all__ = ["application", "main"]

@@ -212,7 +212,7 @@ def build_parts(
         optimizer=optimizer,
         schedule=Schedule(scheduler, optimizer, plan, core, monitor),
         scaler=precision.make_scaler(),
-        callbacks=[build(node, {"info": data.info}) for node in resolved.callbacks],
+        callbacks=[_callback(node, data) for node in resolved.callbacks],
         metrics=build_metrics(resolved, data, device),
         plan=plan,
         batches=batches,
@@ -325,6 +325,13 @@ def _optimizer(resolved: ResolvedRecipe, data: Data, model: nn.Module) -> torch.
             f"optimizer: {resolved.optimizer.provider.qualified} returned no torch.optim.Optimizer."
         )
     return optimizer
+
+
+def _callback(node: Node, data: Data) -> Callback:
+    callback = build(node, {"info": data.info})
+    if not isinstance(callback, Callback):
+        raise PluginError(f"{node.path}: {node.provider.qualified} returned no imgfw.Callback.")
+    return callback
 
 
 def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> int:

@@ -147,11 +147,12 @@ class NonFiniteGuard:
             raise _diverged(message)
         self._progress.skipped_steps += 1
         done, allowed = self._progress.skipped_steps, self._parts.resolved.recipe.train.max_skipped_steps
+        if done > allowed:
+            self._note("non_finite", "", **data, reason=what, skipped=False)
+            raise _diverged(f"{message} It would be skipped, but train.max_skipped_steps is {allowed}.")
         self._note(
             "non_finite", f"{message} Skipped, {done} of {allowed}.", **data, reason=what, skipped=True
         )
-        if done > allowed:
-            raise _diverged(f"{message} It would be skipped, but train.max_skipped_steps is {allowed}.")
 
     def _place_of(self, step: int) -> tuple[str, dict[str, Any]]:
         """Name a step, its batch and its samples, over all processes."""

@@ -76,8 +76,8 @@ def out_of_memory_in_training(parts: Parts, progress: Progress) -> UsageError:
     epoch, step = divmod(progress.step, parts.plan.steps_per_epoch)
     now = parts.batches.micro_batches(epoch, step, progress.halvings)
     message = f"Out of memory at step {progress.step + 1} with {_sizes(now)}."
-    if len(now[0]) == 1:
-        return UsageError(message, "Make the images or the model smaller.")
+    if len(now[0]) == 1 or parts.resolved.recipe.train.on_out_of_memory == "split":
+        return UsageError(f"{message} They cannot be cut further.", "Make the images or the model smaller.")
     return UsageError(
         message,
         f"Set train.accumulate to {2 * len(now)}, which gives the same training with half the memory "

@@ -112,10 +112,11 @@ def resume(
             check_run_state(found)
             resolved, changes = changed_recipe(opened, recipe, overrides, catalog)
             refuse(opened.path, changes, found.state, allow_changes)
-            done = _result_of(opened) if found.state["progress"]["finished"] else None
-            if done is not None and not reopen(opened.path, found.state, changes):
-                console.line(f"{opened.path} is finished ({done.status}); there is nothing to resume.")
-                return done
+            if found.state["progress"]["finished"] and not reopen(opened.path, found.state, changes):
+                done = _result_of(opened)
+                if done is not None:
+                    console.line(f"{opened.path} is finished ({done.status}); there is nothing to resume.")
+                    return done
             for sentence in warnings_for(opened, resolved, changes):
                 console.line(f"warning: {sentence}")
             return Session(resolved, opened, console, found, changes=changes, interruption=interruption).go()

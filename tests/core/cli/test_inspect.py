@@ -111,7 +111,7 @@ def test_a_run_lists_its_checkpoints_and_which_are_damaged(imgfw, run, name):
 def test_what_is_no_checkpoint_is_refused(imgfw, tmp_path):
     result = imgfw("inspect", str(tmp_path / "none"))
     assert (result.exit_code, "is no folder of a checkpoint" in result.stderr) == (2, True)
-    assert imgfw("inspect", str(tmp_path)).exit_code == 3
+    assert imgfw("inspect", str(tmp_path)).exit_code == 2
 
 
 def test_inspecting_imports_neither_torch_nor_numpy_nor_plugins(python, run):

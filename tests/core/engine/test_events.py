@@ -158,3 +158,15 @@ def test_a_quiet_run_lets_warnings_through_to_stderr(
     monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own, which would take them
     imgfw.run(SHORT | {"output_dir": str(tmp_path)}, callbacks=[Speaker()], quiet=True)
     assert capsys.readouterr() == ("", "the session is over\n")
+
+
+def test_what_is_no_callback_is_refused(train, tmp_path):
+    plugin = tmp_path / "noisy.py"
+    plugin.write_text(
+        "import imgfw\n\ndef noisy():\n"
+        '    """Nothing."""\n'
+        "    return object()\n\n"
+        "@imgfw.hookimpl\ndef imgfw_callbacks():\n    return [noisy]\n"
+    )
+    with pytest.raises(imgfw.PluginError, match=r"callbacks\[0\]: noisy.py/noisy returned no imgfw.Callback"):
+        train({**CLASSIFICATION, "plugins": [str(plugin)], "callbacks": ["noisy"]})

@@ -19,6 +19,8 @@ _NAMED = 10
 class Quarantine:
     """quarantine.csv: the samples that a run left out, each once however often the run is resumed.
 
+    Samples are told apart by their sources: their indices change where files come or go.
+
     All processes of a run share the file: each adds the samples that it meets, and reads those
     of the others.
 
@@ -35,7 +37,7 @@ class Quarantine:
         self._say = say
         self._writes = writes
         self._read_up_to = 0
-        self._samples: dict[tuple[str, int], BadSample] = {}
+        self._samples: dict[tuple[str, str], BadSample] = {}
         self._read()
 
     def of_split(self, split: str) -> list[BadSample]:
@@ -45,7 +47,7 @@ class Quarantine:
     def add(self, bad: Sequence[BadSample]) -> None:
         """Add the samples that are new."""
         self._read()
-        new = {(sample.split, sample.index): sample for sample in bad}
+        new = {(sample.split, _as_utf8(sample.source)): sample for sample in bad}
         new = {key: sample for key, sample in new.items() if key not in self._samples}
         self._samples |= new
         if new and self._writes and self.path is not None:
@@ -64,9 +66,7 @@ class Quarantine:
         try:
             for split, index, source, reason in csv.reader(io.StringIO(added.decode(), newline="")):
                 if split != _HEADER[0]:
-                    self._samples.setdefault(
-                        (split, int(index)), BadSample(split, int(index), source, reason)
-                    )
+                    self._samples.setdefault((split, source), BadSample(split, int(index), source, reason))
         except ValueError as error:  # a person's edit; imgfw writes whole lines
             raise DataError(
                 f"{self.path} is not as it was written: {error}.",
@@ -82,6 +82,11 @@ class Quarantine:
             writer.writerow([sample.split, sample.index, sample.source, sample.reason])
         with writing(path):
             append_whole(path, text.getvalue())
+
+
+def _as_utf8(text: str) -> str:
+    """A text as the file holds it: with an escape for each byte of a file's name that is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class BadDataPolicy:

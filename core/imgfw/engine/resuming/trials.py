@@ -98,7 +98,9 @@ def train_interrupted(trials: Trials, steps: int, looks: int, times: int, places
     """
     resolved, folder = trials.begin("interrupted", steps)
     trial = Trial(folder.path)
-    chosen = sorted(places.sample(range(1, looks), min(times, looks - 1)))
+    first = places.randint(1, max(steps // 2, 1))  # with steps to follow: the last looks are an evaluation's
+    others = places.sample([look for look in range(1, looks) if look != first], min(times, looks - 1) - 1)
+    chosen = sorted([first, *others])
     found: checkpoint.Checkpoint | None = None
     kept: comparison.Parts = {}
     for before, look in zip([0, *chosen], [*chosen, 0], strict=True):

@@ -63,6 +63,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         DamagedCheckpointError: it is not.
         NewerCheckpointError: it is of a later format.
     """
+    if not (folder / "manifest.json").exists():
+        raise DamagedCheckpointError(f"{folder} is no whole checkpoint: its manifest.json is missing.")
     try:
         text = (folder / "manifest.json").read_bytes().decode()
         manifest = json.loads(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgfw.contract.errors import DataError, UsageError
-from imgfw.engine.saving.checkpoint_folder import LINKS, damage_of, ordered, read_manifest
+from imgfw.engine.saving.checkpoint_folder import FILES, LINKS, damage_of, ordered, read_manifest
 
 _TENSOR_FILES = ("model.safetensors", "state.safetensors")
 
@@ -41,7 +41,7 @@ def inspect_checkpoint(folder: Path, tensors: bool = False) -> dict[str, Any]:
         DataError: its manifest is damaged, or of a later imgfw.
     """
     folder = folder.resolve()
-    if not folder.is_dir():
+    if not any((folder / name).exists() for name in (*FILES, "manifest.json")):
         raise UsageError(f"{folder} is no folder of a checkpoint or a run.")
     manifest = read_manifest(folder)
     files = _files(folder)

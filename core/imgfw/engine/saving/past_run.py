@@ -11,7 +11,7 @@ from imgfw.catalog.catalog import Catalog
 from imgfw.contract.dataset import ChannelStatistics
 from imgfw.contract.errors import DataError, ImgfwError
 from imgfw.engine.saving.checkpoint import Checkpoint, load
-from imgfw.engine.saving.checkpoint_folder import DamagedCheckpointError
+from imgfw.engine.saving.checkpoint_folder import DamagedCheckpointError, ordered
 from imgfw.engine.saving.run_folder import RunFolder
 from imgfw.engine.saving.run_state import check_run_state
 from imgfw.recipe.checking import check
@@ -37,6 +37,8 @@ def best_folder(folder: RunFolder) -> Path:
             return place.resolve()
         if place.is_symlink():
             raise DataError(f"{place} points at {place.readlink()}, which is missing.", _MEND_BEST)
+    if ordered(folder.checkpoints):
+        raise DataError(f"{folder.checkpoints} has lost its links, best and last.", _MEND_BEST)
     raise ImgfwError(f"{folder.path} holds no checkpoint yet.", "Let the run finish an epoch first.")
 
 

@@ -135,3 +135,9 @@ def test_a_list_that_cannot_be_written_is_named_with_the_free_bytes(path):
     policy = policy_of(path.parent / "removed" / path.name)
     with pytest.raises(ImgfwError, match=r"removed/quarantine\.csv cannot be written: .* bytes are free"):
         policy.handle(BAD)
+
+
+def test_a_sample_is_known_by_its_source_where_files_came_or_went(path):
+    policy_of(path).handle(BAD)
+    policy_of(path).handle([BadSample("train", 1, "2.png", "is empty")])
+    assert [row[2] for row in listed(path)] == ["source", "2.png", "4.png"]

@@ -15,7 +15,7 @@ from imgfw.engine import runs
 from imgfw.engine.resuming.restoring import origins, refuse_other_data
 from imgfw.engine.saving import checkpoint
 
-from tests.core.engine.conftest import fingerprint
+from tests.core.engine.conftest import CLASSIFICATION, fingerprint
 
 SHORT = {
     "name": "short",
@@ -272,3 +272,9 @@ def test_a_run_that_is_being_trained_is_left_alone_until_its_process_is_gone(tra
         other.kill()
         other.wait()
         assert runs.resume(folder, quiet=True).status == "completed"
+
+
+def test_a_run_that_lacks_its_end_only_is_extended_too(train):
+    folder = train(CLASSIFICATION, changes={"train.epochs": 1}).folder
+    (folder / "summary.json").unlink()  # as where it was stopped in its final test
+    assert runs.resume(folder, overrides=["train.epochs=2"], quiet=True).summary["epochs"] == 2

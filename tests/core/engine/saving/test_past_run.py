@@ -37,3 +37,10 @@ def test_a_best_that_is_damaged_is_said(folder):
     (folder.checkpoints / "1" / "model.safetensors").write_bytes(b"x")
     with pytest.raises(imgfw.DataError, match=r"1/model\.safetensors is not the file.*imgfw inspect RUN"):
         load_best(folder)
+
+
+def test_links_that_are_lost_are_said(folder):
+    for link in ("best", "last"):
+        (folder.checkpoints / link).unlink()
+    with pytest.raises(imgfw.DataError, match=r"has lost its links, best and last.*imgfw inspect RUN"):
+        load_best(folder)
