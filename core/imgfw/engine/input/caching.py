@@ -132,6 +132,8 @@ def _in_memory(makings: Sequence[_Making]) -> Iterator[KeptSamples]:
 
 def _on_disk(makings: Sequence[_Making]) -> Iterator[KeptSamples]:
     """Keep splits in files, for this run and later ones."""
+    if (limit := makings[0].limit) is not None:  # else one split's file would make room for another's
+        refuse_more_than(sum(making.num_bytes for making in makings), limit, "the files")
     for making in makings:
         resolved, name = making.parts.resolved, making.view.name
         fixed = making.nodes[: making.pipeline.num_fixed]

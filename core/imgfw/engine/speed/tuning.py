@@ -106,11 +106,14 @@ def tune(
         say: told how the work goes.
 
     Raises:
-        UsageError: `out` exists, or is in another folder.
+        UsageError: `out` exists, is in another folder, or is called other than JSON.
         ImgfwError: the recipe cannot be run; as `imgfw run` would say.
     """
     if out.absolute().parent != recipe.absolute().parent:
-        raise UsageError(f"{out} is not beside {recipe}, whose paths are relative to its folder.")
+        message = f"{out} is not beside {recipe}, whose paths are relative to its folder."
+        raise UsageError(message, f"Write --out {recipe.with_name(out.name)}.")
+    if out.suffix != ".json":
+        raise UsageError(f"{out} would hold JSON.", f"Call it {out.with_suffix('.json').name}.")
     if out.exists():
         raise UsageError(f"{out} exists already.", "Name another file with --out.")
     workbench = Workbench(recipe, catalog)

@@ -26,8 +26,10 @@ class Setup:
     Attributes:
         on_cpu: whether the model computes on the cores that the input works on.
         in_memory: whether whole batches come from memory, so that workers gain nothing.
-        cached: whether decoded images are kept.
+        cacheable: whether decoded images could be kept, and are not.
         num_workers: processes that fetch.
+        eval_in_one: whether an evaluation is one batch already.
+        saves_seldom: whether fewer checkpoints would be fewer epochs than the run has.
         cores: that this process may use.
         threads: of the model's arithmetic.
         log_every: steps between two reports of the loss.
@@ -37,7 +39,9 @@ class Setup:
 
     on_cpu: bool
     in_memory: bool
-    cached: bool
+    cacheable: bool
+    eval_in_one: bool
+    saves_seldom: bool
     num_workers: int
     cores: int
     threads: int
@@ -54,7 +58,9 @@ class Setup:
         return cls(
             on_cpu=precision.device.type == "cpu",
             in_memory=parts.data.views.train.in_batches or recipe.loader.cache == "ram",
-            cached=recipe.loader.cache != "none",
+            cacheable=_is_cacheable(parts),
+            eval_in_one=len(parts.eval_jobs("val")) == 1 if parts.data.views.val is not None else True,
+            saves_seldom=2 * recipe.checkpoint.every < parts.plan.epochs,
             num_workers=parts.resolved.to_json()["loader"]["num_workers"],
             cores=usable_cores(),
             threads=torch.get_num_threads(),
@@ -62,6 +68,14 @@ class Setup:
             save_every=recipe.checkpoint.every,
             slower_precision=precision.name == "fp32" and auto.name == "bf16",
         )
+
+
+def _is_cacheable(parts: Parts) -> bool:
+    """Whether the recipe could keep images: they are read from files, and come out of fixed transforms."""
+    data = parts.data
+    from_files = not data.views.train.in_batches and data.task.of_whole_images
+    fixed = min(data.train_pipeline.num_fixed, data.eval_pipeline.num_fixed)
+    return from_files and fixed > 0 and parts.resolved.recipe.loader.cache == "none"
 
 
 def verdict(clock: Clock) -> str | None:
@@ -117,25 +131,28 @@ def _on_input(setup: Setup, clock: Clock, step: float) -> str:
     workers = setup.cores - 1 if setup.on_cpu else setup.cores
     if not setup.in_memory and workers > setup.num_workers:
         fetching = clock.training * setup.num_workers if setup.num_workers else clock.waiting
+        shared = fetching / workers
         if setup.on_cpu:
-            shared = (step * setup.threads + fetching) / setup.cores
-        else:
-            shared = fetching / workers
+            shared = max(shared, (step * setup.threads + fetching) / setup.cores)
         gain = _gain(clock, clock.waiting - max(shared - step, 0.0))
         if gain >= _NOTABLE:
             return f"loader.num_workers {workers} should make training {gain:.0%} faster"
     most = _gain(clock, clock.waiting + (clock.feeding if setup.on_cpu else 0.0))
-    what = "lighter transforms" if setup.in_memory or setup.cached else 'loader.cache "ram"'
+    what = 'loader.cache "ram"' if setup.cacheable else "lighter transforms"
     return f"{what} could make training up to {most:.0%} faster"
 
 
 def _on_evaluation(setup: Setup, clock: Clock, step: float) -> str:
     most = _gain(clock, clock.evaluating)
+    if setup.eval_in_one:
+        return f"fewer validation samples could make training up to {most:.0%} faster"
     return f"a larger loader.eval_batch_size could make training up to {most:.0%} faster"
 
 
 def _on_saving(setup: Setup, clock: Clock, step: float) -> str:
     most = _gain(clock, clock.saving / 2)
+    if not setup.saves_seldom:
+        return "the run is short, and its last and best epochs are saved in any case"
     return f"checkpoint.every {2 * setup.save_every} could make training up to {most:.0%} faster"
 
 

@@ -16,7 +16,9 @@ from tests.core.engine.conftest import CLASSIFICATION
 GPU_FROM_DISK = Setup(
     on_cpu=False,
     in_memory=False,
-    cached=False,
+    cacheable=True,
+    eval_in_one=False,
+    saves_seldom=True,
     num_workers=2,
     cores=8,
     threads=8,
@@ -69,7 +71,7 @@ def test_workers_on_a_cpu_share_the_cores_with_the_step():
     assert said(busy, waiting=6.0).endswith("loader.num_workers 3 should make training 82% faster.")
 
 
-@pytest.mark.parametrize("change", [{"in_memory": True}, {"num_workers": 3, "cached": True}])
+@pytest.mark.parametrize("change", [{"in_memory": True, "cacheable": False}, {"num_workers": 3, "cacheable": False}])
 def test_without_anything_for_workers_to_gain_lighter_transforms_are_left(change):
     setup = dataclasses.replace(CPU_FROM_DISK, **change)
     sentence = said(setup, waiting=3.0, feeding=2.0)
@@ -145,3 +147,15 @@ def test_a_run_that_ends_within_its_first_epoch_has_a_verdict_too(tmp_path):
     summary = json.loads((tmp_path / "tiny" / "summary.json").read_text())
     assert summary["throughput"] > 0
     assert "images/s while training" in summary["verdict"]
+
+
+def test_no_setting_is_named_that_can_do_nothing():
+    one_batch = dataclasses.replace(GPU_FROM_DISK, eval_in_one=True)
+    assert "fewer validation samples could" in said(one_batch, evaluating=8.0)
+    short = dataclasses.replace(GPU_FROM_DISK, saves_seldom=False)
+    assert "saved in any case" in said(short, saving=8.0)
+
+
+def test_one_worker_cannot_make_an_input_faster_that_is_all_of_the_time():
+    two_cores = dataclasses.replace(CPU_FROM_DISK, cores=2, cacheable=False)
+    assert "lighter transforms" in said(two_cores, waiting=9.7)
