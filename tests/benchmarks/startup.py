@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from imgfw_runs import PLUGIN
+from imgfw_runs import written
 from measuring import Seconds, Spread, Variant, differences, interleave, timed_process
 from page import goals, table
 
@@ -47,22 +47,21 @@ def command(*arguments: str, path: Path | None = None) -> Variant:
 def first_step() -> Seconds:
     """`imgfw run` on the digits, from the start of the process to the end of its first step."""
     recipe = {
-        "plugins": [PLUGIN],
+        "name": "first",
         "data": "digits",
         "model": "resnet9",
         "callbacks": ["first_step"],
         "split": {"test_fraction": 0.1},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "first.json").write_text(json.dumps({**recipe, "output_dir": folder}))
+    with written(recipe) as path:
+        place = f"output_dir={json.dumps(str(path.parent))}"
         began = time.time()
         subprocess.run(
-            [sys.executable, "-m", "imgfw", "--quiet", "run", str(place / "first.json")],
+            [sys.executable, "-m", "imgfw", "--quiet", "run", str(path), "--set", place],
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        noted = json.loads((place / "first" / "first_step.json").read_text())
+        noted = json.loads((path.parent / "first" / "first_step.json").read_text())
         return Seconds(noted["cpu"], noted["at"] - began)
 
 

@@ -71,7 +71,9 @@ def test_workers_on_a_cpu_share_the_cores_with_the_step():
     assert said(busy, waiting=6.0).endswith("loader.num_workers 3 should make training 82% faster.")
 
 
-@pytest.mark.parametrize("change", [{"in_memory": True, "cacheable": False}, {"num_workers": 3, "cacheable": False}])
+@pytest.mark.parametrize(
+    "change", [{"in_memory": True, "cacheable": False}, {"num_workers": 3, "cacheable": False}]
+)
 def test_without_anything_for_workers_to_gain_lighter_transforms_are_left(change):
     setup = dataclasses.replace(CPU_FROM_DISK, **change)
     sentence = said(setup, waiting=3.0, feeding=2.0)
