@@ -27,7 +27,7 @@ from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.resuming.changes import Difference
 from imgfw.engine.resuming.comparison import named
-from imgfw.engine.resuming.restoring import refuse_other_data, restore
+from imgfw.engine.resuming.restoring import other_samples, refuse_other_data, restore
 from imgfw.engine.saving import checkpoint
 from imgfw.engine.saving.past_run import load_best, statistics_of
 from imgfw.engine.saving.recording import Recorder
@@ -173,6 +173,8 @@ class Session:
             data = build_data(resolved, quarantine, known, self._console)
         if found is not None:
             refuse_other_data(data.info, found.state)
+            if (warning := other_samples(data.info, found.state)) is not None:
+                self._console.line(f"warning: {warning}")
         device = choose_device(resolved.recipe.train.device)
         parts = build_parts(resolved, data, device, found)
         if found is not None:

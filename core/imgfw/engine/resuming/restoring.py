@@ -161,6 +161,17 @@ def refuse_other_data(info: DatasetInfo, state: Mapping[str, Any]) -> None:
             )
 
 
+def other_samples(info: DatasetInfo, state: Mapping[str, Any]) -> str | None:
+    """What is to be said where the training data has not as many samples of each class as it had."""
+    before, now = state["info"]["class_counts"], info.class_counts
+    if before is None or now is None or tuple(before) == tuple(now):
+        return None
+    return (
+        f"the training data has {sum(now):,} samples, not those {sum(before):,} that the run began with: "
+        "what follows is not what it would have been."
+    )
+
+
 def restore(parts: Parts, progress: Progress, found: Checkpoint) -> None:
     """Put the state of a checkpoint into what was built; the weights are in the model already.
 

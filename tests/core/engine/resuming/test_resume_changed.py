@@ -12,7 +12,7 @@ from importlib.metadata import version
 import imgfw
 import pytest
 from imgfw.engine import runs
-from imgfw.engine.resuming.restoring import origins, refuse_other_data
+from imgfw.engine.resuming.restoring import origins, other_samples, refuse_other_data
 from imgfw.engine.saving import checkpoint
 
 from tests.core.engine.conftest import CLASSIFICATION, fingerprint
@@ -278,3 +278,11 @@ def test_a_run_that_lacks_its_end_only_is_extended_too(train):
     folder = train(CLASSIFICATION, changes={"train.epochs": 1}).folder
     (folder / "summary.json").unlink()  # as where it was stopped in its final test
     assert runs.resume(folder, overrides=["train.epochs=2"], quiet=True).summary["epochs"] == 2
+
+
+def test_samples_that_came_or_went_are_said():
+    info = imgfw.DatasetInfo(task="classification", classes=("a", "b"), class_counts=(3, 4))
+    state = {"info": dataclasses.asdict(info)}
+    assert other_samples(info, state) is None
+    fewer = dataclasses.replace(info, class_counts=(3, 3))
+    assert "has 6 samples, not those 7 that the run began with" in other_samples(fewer, state)
