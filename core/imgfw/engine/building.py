@@ -15,6 +15,7 @@ from imgfw.contract.dataset import DatasetInfo
 from imgfw.contract.errors import PluginError, Problem, RecipeError
 from imgfw.engine import distributed
 from imgfw.engine.averaging import WeightAverage
+from imgfw.engine.compilation import compiled
 from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.generators import seed_all
@@ -366,12 +367,10 @@ def _loaders(
 
 
 def _wrap(model: nn.Module, resolved: ResolvedRecipe, device: torch.device) -> nn.Module:
-    forward: Any = model
     if resolved.recipe.train.activation_checkpointing:
         recompute_blocks(model)
-    if resolved.recipe.train.compile:
-        forward = torch.compile(forward)
+    forward = compiled(model, resolved.recipe.train.compile, device)
     if distributed.world_size() > 1:
         devices = [device.index or 0] if device.type == "cuda" else None
         forward = nn.parallel.DistributedDataParallel(forward, device_ids=devices)
-    return forward  # type: ignore[no-any-return]
+    return forward

@@ -162,7 +162,10 @@ class TrainSection(Section):
     channels_last: bool | Literal["auto"] = Field(
         "auto", description="memory format of images; auto: channels last for models with convolutions"
     )
-    compile: bool = Field(False, description="compile the model with torch.compile")
+    compile: bool | Literal["reduce-overhead", "max-autotune"] = Field(
+        False,
+        description="compile the model with torch.compile; its modes replay CUDA graphs on a GPU",
+    )
     activation_checkpointing: bool = Field(
         False, description="compute the model's blocks again in the backward pass: less memory, more time"
     )

@@ -179,7 +179,10 @@ def test_a_setting_in_the_wrong_place_is_told_its_own(problems, changes: dict, e
         ({"seed": "1"}, 'seed: should be an integer, not "1".'),
         ({"seed": 1.0}, "seed: should be an integer, not 1.0."),
         ({"seed": True}, "seed: should be an integer, not true."),
-        ({"train": {"compile": 1}}, "train.compile: should be true or false, not 1."),
+        (
+            {"train": {"compile": 1}},
+            'train.compile: should be true or false or "reduce-overhead" or "max-autotune", not 1.',
+        ),
         ({"train": {"epochs": 0}}, "train.epochs: should be at least 1, not 0."),
         ({"train": [3]}, "train: should be an object, not [3]."),
         ({"version": 2}, "version: should be 1, not 2."),

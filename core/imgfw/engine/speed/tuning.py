@@ -187,6 +187,11 @@ class Workbench:
         halved = halve(windows, label_of(own), budget, lambda text: say(f"{question}: {text}"))
         return [Trial(question, named[label], rate, stage) for label, rate, stage in halved]
 
+            except RuntimeError as error:
+                if not settings.get("train.compile"):
+                    raise
+                reason = str(error).strip().partition("\n")[0]
+                say(f"{question}: {label} cannot be compiled: {reason}")
     def _own_values(self) -> dict[str, Any]:
         """The recipe's own values by path, `auto` settled."""
         sections = ("train", "loader")
@@ -209,17 +214,20 @@ class Workbench:
         return [{"loader.num_workers": count} for count in sorted(counts) if count <= min(cores, 16)]
 
     def _formats(self) -> list[Settings]:
-        """Precisions that the device has, both memory formats, and on a GPU compiled or not."""
+        """Precisions that the device has, with both memory formats, and on a GPU compiled, without and with
+        CUDA graphs: in channels last alone, since compiling takes long, and mostly chooses formats itself.
+        """
         if self.device.type == "cuda":
             bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-            precisions, compiled = ["bf16", "fp16"] if bf16 else ["fp16", "fp32"], [False, True]
+            precisions = ["bf16", "fp16"] if bf16 else ["fp16", "fp32"]
+            ways = [(True, False), (False, False), (True, True), (True, "reduce-overhead")]
         else:
-            precisions, compiled = ["bf16", "fp32"] if has_bf16() else ["fp32"], [False]
+            precisions = ["bf16", "fp32"] if has_bf16() else ["fp32"]
+            ways = [(True, False), (False, False)]
         return [
             {"train.precision": precision, "train.channels_last": last, "train.compile": compile_}
             for precision in precisions
-            for last in (True, False)
-            for compile_ in compiled
+            for last, compile_ in ways
         ]
 
 

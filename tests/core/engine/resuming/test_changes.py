@@ -35,6 +35,7 @@ SAFE, TRAJECTORY, IMPOSSIBLE = Effect.SAFE, Effect.TRAJECTORY, Effect.IMPOSSIBLE
         ("loader.drop_last", False, True, TRAJECTORY),
         ("train.accumulate", 1, 2, TRAJECTORY),
         ("train.precision", "fp32", "bf16", TRAJECTORY),
+        ("train.compile", False, "reduce-overhead", TRAJECTORY),
         ("train.clip_grad_norm", None, 1.0, TRAJECTORY),
         ("train.ema_decay", 0.9, 0.99, TRAJECTORY),
         ("train.ema_decay", None, 0.99, IMPOSSIBLE),

@@ -118,6 +118,41 @@ def test_a_batch_is_cut_until_it_fits(recipe, monkeypatch):
     assert bench.fit() == {"train.accumulate": 4}
 
 
+def test_a_gpu_is_asked_about_compilation_with_and_without_cuda_graphs(recipe, monkeypatch):
+    bench = tuning.Workbench(recipe, Catalog())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    asked = {label_of(settings) for settings in bench._formats()}
+    assert not any("compile true" in label for label in asked)
+    bench.device = torch.device("cuda")
+    asked = {label_of(settings) for settings in bench._formats()}
+    for precision in ("bf16", "fp16"):
+        assert {
+            f"precision {precision}, channels_last true, compile false",
+            f"precision {precision}, channels_last false, compile false",
+            f"precision {precision}, channels_last true, compile true",
+            f"precision {precision}, channels_last true, compile reduce-overhead",
+        } <= asked
+    assert len(asked) == 8
+
+
+def test_a_variant_that_cannot_be_compiled_is_left_out(recipe, monkeypatch):
+    bench, said = tuning.Workbench(recipe, Catalog()), []
+    on_resident = tuning.BareStep.on_resident
+
+    def refuse(parts):
+        if parts.resolved.recipe.train.compile:
+            raise RuntimeError("Unsupported: a loop\nin model.py")
+        return on_resident(parts)
+
+    monkeypatch.setattr(tuning.BareStep, "on_resident", refuse)
+    plain = {"train.precision": "fp32", "train.channels_last": True, "train.compile": False}
+    monkeypatch.setattr(bench, "_formats", lambda: [plain, {**plain, "train.compile": "max-autotune"}])
+    (trial,) = bench.answer("step", {}, 0.01, said.append)
+    assert trial.settings == plain
+    label = "precision fp32, channels_last true, compile max-autotune"
+    assert f"step: {label} cannot be compiled: Unsupported: a loop" in said
+
+
 def build_on_cpu(resolved, data):
     from imgfw.engine.building import build_parts
 
