@@ -215,6 +215,10 @@ def variants(sizes: Sizes) -> dict[str, tuple[dict[str, Any], Wrap]]:
         chosen |= {
             "fp16, channels last, fused": (fp16, _as_it_is),
             "bf16, channels last, fused, compiled": ({**fused, "train.compile": True}, _as_it_is),
+            "bf16, channels last, fused, compiled, CUDA graphs": (
+                {**fused, "train.compile": "reduce-overhead"},
+                _as_it_is,
+            ),
             "bf16, channels last, fused, CUDA graph": (fused, _graphed),
         }
     return chosen

@@ -17,6 +17,7 @@ import image_rate
 import input_rate
 import resnet
 import saving
+import settings
 import startup
 import step_cost
 import torch
@@ -41,6 +42,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "step": ("What the loop adds to a step", lambda: step_cost.measure(Effort(rounds=15, steps=500))),
     "input": ("Input: augmented images a second", lambda: input_rate.measure(Effort(rounds=9, steps=32))),
     "images": ("Input: image files", lambda: image_rate.measure(Effort(rounds=5, steps=4))),
+    "settings": (
+        "Number formats: what `auto` and `imgfw tune` choose",
+        lambda: on_all_cores(lambda: settings.measure(rounds=5, seconds=0.7, budget=8.0)),
+    ),
     "saving": ("What a checkpoint costs", lambda: saving.measure(Effort(rounds=15, steps=1))),
     "startup": ("Start-up", lambda: startup.measure(rounds=7)),
 }

@@ -71,6 +71,33 @@ def test_the_input_from_files_is_measured_beside_torchvision(part):
     assert 'imgfw, `"warp": "opencv"`' in section
 
 
+def test_what_auto_and_tune_choose_is_measured_beside_every_combination(part):
+    settings = part("settings")
+    tiny = settings.Network("Tiny", "small_cnn", 28, 4)
+    section = settings.measure(rounds=2, seconds=0.0, budget=0.01, networks=[tiny])
+    assert figures_of(section) == {"Tiny, 28, 4": len(settings.combinations()) + 2}
+    reached = section.partition("| goal |")[2]
+    assert len(FIGURES.findall(reached)) == 3
+    for most in ("1.10", "1.02", "1.05"):
+        assert f"| {most} or less | " in reached
+
+
+def test_a_choice_is_judged_by_the_combination_that_was_fastest(part):
+    settings = part("settings")
+    network = settings.Network("One", "one", 32, 10)
+    rates = {"fp32": [100.0, 50.0, 100.0], "bf16": [200.0, 200.0, 50.0]}
+    slow, best = (settings.Choice(network, name, rates) for name in rates)
+    assert slow.best == best.best == "bf16"
+    assert slow.row()[1:3] == ["100 (100..200)", "50 (50..200)"]
+    assert slow.row()[3:] == ["fp32", "2.00 (0.50..4.00)", "1.00 (1.00..1.00)"]
+    assert [row[0] for row in settings.reached([best, slow], best)] == [
+        "One, `auto`: its time over bf16",
+        "One, `auto`: its time over fp32",
+        "One, `imgfw tune` (bf16): its time over bf16",
+    ]
+    assert settings.reached([best, slow], best)[0][2] == "2.00 (0.50..4.00)"
+
+
 def test_saving_is_measured_beside_torch(part):
     section = part("saving").measure(part("measuring").Effort(rounds=1, steps=1))
     assert list(figures_of(section).values()) == [2, 2, 2, 2]
