@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.optim.optimizer as optimizer_module
 from torch import Tensor, nn
+from torch.autograd import _profiler_enabled as _profiler_runs  # type: ignore[attr-defined]
 
 from imgfw.contract.errors import DataError
 from imgfw.engine import distributed
@@ -88,8 +91,12 @@ def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss
 
 def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFiniteGuard) -> None:
     """Change the weights by the gradients, unless something is not finite."""
-    parameters = [parameter for group in parts.optimizer.param_groups for parameter in group["params"]]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = [
+        gradient
+        for group in parts.optimizer.param_groups
+        for parameter in group["params"]
+        if (gradient := parameter.grad) is not None
+    ]
     if not loss.whole:
         torch._foreach_mul_(gradients, distributed.world_size() / loss.weight)
     if not guard.allows(loss.mean, gradients):
@@ -99,12 +106,11 @@ def _update(parts: Parts, loss: _BatchLoss, progress: Progress, guard: NonFinite
         parts.scaler.unscale_(parts.optimizer)
         nn.utils.clip_grad_norm_(parts.model.parameters(), clip)
     try:
-        parts.scaler.step(parts.optimizer)
+        change_weights(parts.optimizer, parts.scaler)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         raise out_of_memory_in_update(progress) from error
-    parts.scaler.update()
     progress.add_loss(*guard.counted(loss.mean, loss.weight))
 
 
@@ -113,6 +119,37 @@ def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
+
+
+def change_weights(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    """What `scaler.step` and `scaler.update` do; without fp16, the optimizer's step alone.
+
+    Torch wraps every optimizer's step in an entry for its profiler, which takes some 30 us even where none
+    runs: a tenth of a small network's step. It is left out unless a profiler runs, a hook wants to know of
+    the step, or somebody has put another `step` in its place.
+    """
+    if scaler.is_enabled():
+        scaler.step(optimizer)
+        scaler.update()
+        return
+    step: Any = type(optimizer).step
+    if getattr(step, "__code__", None) is _WRAPPING and not _is_watched(optimizer):
+        step.__wrapped__(optimizer)
+    else:
+        optimizer.step()
+
+
+_WRAPPING = torch.optim.Optimizer.profile_hook_step(lambda: None).__code__
+"""The code of torch's wrapping, by which a step is known to be wrapped in it and in nothing else."""
+
+
+def _is_watched(optimizer: Any) -> bool:
+    """Whether somebody notices if an optimizer's step is called without torch's wrapping."""
+    hooks = optimizer_module._global_optimizer_pre_hooks or optimizer_module._global_optimizer_post_hooks
+    hooks = hooks or optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    own = vars(optimizer).get("step")  # torch's schedulers put one there, to know whether it was called
+    replaced = own is not None and not hasattr(own, "_wrapped_by_lr_sched")
+    return bool(hooks) or replaced or _profiler_runs()
 
 
 def loss_of(parts: Parts, batch: Batch) -> LossValue:
@@ -130,10 +167,13 @@ def _over_all_parts(losses: list[LossValue]) -> _BatchLoss:
     return _BatchLoss(total / weight, weight, False)
 
 
+_AT_ONCE = nullcontext()
+
+
 def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
     """Processes exchange gradients at a step's last micro-batch only."""
     if last:
-        return nullcontext()
+        return _AT_ONCE
     no_sync: Callable[[], AbstractContextManager[None]] = getattr(forward, "no_sync", nullcontext)
     return no_sync()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgfw.engine.parameters import set_training
-from imgfw.engine.step import forget_gradients, loss_of
+from imgfw.engine.step import change_weights, forget_gradients, loss_of
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -59,8 +59,7 @@ class BareStep:
         for batch in micro_batches:
             loss = loss_of(parts, batch).mean / len(micro_batches)
             parts.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        parts.scaler.step(parts.optimizer)
-        parts.scaler.update()
+        change_weights(parts.optimizer, parts.scaler)
         return sum(map(len, micro_batches))
 
 
