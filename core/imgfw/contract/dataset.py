@@ -120,7 +120,9 @@ class InMemory:
     def __getitems__(self, indices: Sequence[int]) -> tuple[Any, Any]:
         import torch
 
-        rows = torch.as_tensor(indices).to(self.images.device, non_blocking=True)
+        rows = torch.as_tensor(indices)
+        if not self.images.is_cpu:
+            rows = rows.to(self.images.device, non_blocking=True)
         images, targets = self.images.index_select(0, rows), self.targets.index_select(0, rows)
         if targets.ndim == 3:
             from torchvision import tv_tensors

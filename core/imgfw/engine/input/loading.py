@@ -84,8 +84,9 @@ class Fetcher:
     def __getitem__(self, job: Job) -> RawBatch:
         epoch, indices = job
         batch = self._fetch(epoch, indices)
-        partners = self._pipeline.partners(epoch, batch.indices, len(self._view))
-        batch.partners = [self._fetch_partners(epoch, chosen, batch) for chosen in partners]
+        if self._pipeline.mixing:
+            partners = self._pipeline.partners(epoch, batch.indices, len(self._view))
+            batch.partners = [self._fetch_partners(epoch, chosen, batch) for chosen in partners]
         return batch
 
     def _fetch_partners(self, epoch: int, chosen: list[int], batch: RawBatch) -> RawBatch:

@@ -69,7 +69,7 @@ class Pipeline:
         self.num_fixed = self._count_fixed()
         leading = self.on_samples[: self.num_fixed] or self.on_samples
         self._lead = _warps_in(itertools.takewhile(lambda item: _is_warp(item[1]), leading))
-        if one_warp:
+        if one_warp and any(_is_warp(item) for _, item in self.on_samples):
             opencv()
         self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
         if len(self.mixing) > 1:
@@ -224,11 +224,8 @@ class Pipeline:
             indices: the samples' indices in the split.
             partners: the batches to mix in, as `(images, targets, indices)`.
         """
-        if not self.on_batches:
-            return to_float(images), targets
-        keys = self.keys(epoch, indices)
         for place, transform in self.on_batches:
-            parameters = _draw(transform, keys.fold(place + 1), images)
+            parameters = self._drawn(place, transform, epoch, indices, images)
             if transform.num_partners:
                 others = [self._up_to(place, partner, epoch) for partner in partners]
                 images, targets = transform.mix_batch(images, targets, others, parameters)
@@ -239,22 +236,25 @@ class Pipeline:
     def _up_to(self, end: int, batch: PartnerBatch, epoch: int) -> tuple[Any, Any]:
         """A partner's batch as it is where the mixing happens."""
         images, targets, indices = batch
-        keys = self.keys(epoch, indices)
         for place, transform in self.on_batches:
             if place == end:
                 break
-            images, targets = transform.apply_batch(
-                images, targets, _draw(transform, keys.fold(place + 1), images)
-            )
+            parameters = self._drawn(place, transform, epoch, indices, images)
+            images, targets = transform.apply_batch(images, targets, parameters)
         return images, targets
+
+    def _drawn(
+        self, place: int, transform: Transform, epoch: int, indices: Indices, images: Any
+    ) -> Parameters:
+        """What a transform on batches draws, where the images are."""
+        if not _draws(transform):
+            return {}
+        device = (images[0] if isinstance(images, list) else images).device
+        drawn = transform.draw(self.keys(epoch, indices).fold(place + 1))
+        return {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
 
 
 PartnerBatch = tuple[Any, Any, Indices]
-
-
-def _draw(transform: Transform, keys: Keys, images: Any) -> Parameters:
-    device = (images[0] if isinstance(images, list) else images).device
-    return {name: value.to(device, non_blocking=True) for name, value in transform.draw(keys).items()}
 
 
 def to_float(images: Any) -> Any:
@@ -279,11 +279,11 @@ def _is_warp(transform: Any) -> TypeGuard[Transform]:
 
 def _is_fixed(transform: Any) -> bool:
     """Whether a transform on samples draws nothing."""
-    return (
-        isinstance(transform, Transform)
-        and transform.works_on_samples()
-        and type(transform).draw is Transform.draw
-    )
+    return isinstance(transform, Transform) and transform.works_on_samples() and not _draws(transform)
+
+
+def _draws(transform: Transform) -> bool:
+    return type(transform).draw is not Transform.draw
 
 
 def _warps_in(items: Iterable[tuple[int, AnyTransform]]) -> list[tuple[int, Transform]]:

@@ -60,6 +60,7 @@ class SplitView:
     ) -> None:
         self.name = name
         self.dataset = dataset
+        self._is_whole = indices is None
         self.indices = torch.arange(len(dataset)) if indices is None else indices
         self.cut_from = cut_from or name
 
@@ -83,7 +84,7 @@ class SplitView:
             PluginError: the dataset fails.
         """
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))  # 4 times as fast as torch from a list
-        chosen = self.indices.index_select(0, rows)
+        chosen = rows if self._is_whole else self.indices.index_select(0, rows)
         try:
             images, targets = self.dataset.__getitems__(chosen)  # type: ignore[attr-defined]
         except Exception as error:  # a dataset is a plugin's code and may raise anything

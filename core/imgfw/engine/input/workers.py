@@ -87,8 +87,10 @@ class BatchLoader:
             RuntimeError: a worker died; `serving` says more.
         """
         if self._loader is None:
-            yield from (self._fetcher[job] for job in jobs)
-            return
+            return map(self._fetcher.__getitem__, jobs)
+        return self._from_workers(jobs)
+
+    def _from_workers(self, jobs: Sequence[Job]) -> Iterator[RawBatch]:
         self._sampler.replace(jobs)
         for batch in self._started():
             if isinstance(batch, BaseException):
