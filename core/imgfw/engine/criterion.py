@@ -62,6 +62,8 @@ class Criterion:
             targets: as the task collated them, or mixed.
             num_samples: samples in the micro-batch.
         """
+        if isinstance(outputs, Tensor):
+            return self._value(outputs, targets, num_samples)
         main, others = split_outputs(outputs, self._auxiliary)
         value = self._value(main, targets, num_samples)
         for name, output in others.items():
@@ -118,10 +120,10 @@ def split_outputs(outputs: Any, auxiliary: Mapping[str, float]) -> tuple[Any, di
 
 def _reduce(value: Any, num_samples: int) -> LossValue:
     """Bring whatever a criterion returned to one sum and one weight."""
-    if isinstance(value, Weighted):
-        return LossValue(value.sum / value.weight, value.weight.detach(), given_sum=value.sum)
     if isinstance(value, Tensor):
         return LossValue(value, num_samples)
+    if isinstance(value, Weighted):
+        return LossValue(value.sum / value.weight, value.weight.detach(), given_sum=value.sum)
     if isinstance(value, Mapping) and value:
         terms = {name: _reduce(item, num_samples) for name, item in value.items()}
         if len(terms) == 1:

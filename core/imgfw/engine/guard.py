@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from imgfw.contract.errors import DivergedError
 
@@ -47,7 +47,7 @@ class NonFiniteGuard:
         self._scaled = parts.scaler.is_enabled()
         self._can_defer = can_skip_by_itself(optimizer, parts.precision.device)
         self._has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
-        self._any_non_finite = FiniteCheck(parts.precision.device)
+        self._any_non_finite = FiniteCheck(parts.model, parts.precision.device)
         self._pending: list[tuple[int, Tensor]] = []
         self._buffers: list[Tensor] = []
 
@@ -57,7 +57,7 @@ class NonFiniteGuard:
         if self._skips:
             self._buffers = [buffer.clone() for buffer in self._parts.model.buffers()]
 
-    def allows(self, loss: Tensor, gradients: Sequence[Tensor]) -> bool:
+    def allows(self, loss: Tensor, gradients: list[Tensor]) -> bool:
         """Look at a step that is about to be taken.
 
         Args:
@@ -107,7 +107,7 @@ class NonFiniteGuard:
         # torch's fused SGD makes its momentum in its first step and leaves it unset when that is skipped.
         return self._can_defer and (not self._has_momentum or bool(self._optimizer.state))
 
-    def _leave_to_optimizer(self, loss: Tensor, gradients: Sequence[Tensor]) -> None:
+    def _leave_to_optimizer(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Let the device decide whether the step is taken."""
         bad = ~torch.isfinite(loss)
         if self._scaled:  # the scaler tells the optimizer, and knows gradients only
@@ -178,24 +178,27 @@ def _listed(items: Sequence[str], count: int) -> str:
 
 
 class FiniteCheck:
-    """Looks at gradients as torch's gradient scaler does: one call for all of them, which multiplies by 1."""
+    """Looks at gradients as torch's gradient scaler does: one call for all of them, which multiplies by 1.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        model: whose gradients they will be.
+        device: where it is.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self._alike = len({parameter.dtype for parameter in model.parameters()}) == 1
         self._found = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
 
-    def __call__(self, gradients: Sequence[Tensor]) -> Tensor:
+    def __call__(self, gradients: list[Tensor]) -> Tensor:
         """1 if any gradient is not finite, else 0: float scalar tensor, which the next call writes to."""
         self._found.zero_()
-        for alike in _by_dtype(gradients):
+        for alike in [gradients] if self._alike else _by_dtype(gradients):
             torch._amp_foreach_non_finite_check_and_unscale_(alike, self._found, self._one)
         return self._found
 
 
-def _by_dtype(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
-    first = gradients[0].dtype
-    if all(gradient.dtype is first for gradient in gradients):
-        return [list(gradients)]
+def _by_dtype(gradients: list[Tensor]) -> list[list[Tensor]]:
     dtypes = {gradient.dtype for gradient in gradients}
     return [[gradient for gradient in gradients if gradient.dtype is dtype] for dtype in dtypes]
 

@@ -15,6 +15,7 @@ Speed, precision and processes are looked after elsewhere; so are the files.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,6 +105,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
     trainer.console.begin(f"epoch {epoch + 1}/{parts.plan.epochs}", first_step, last_step)
     set_training(parts.model)
     clock.begin_epoch()
+    log_every = parts.resolved.recipe.train.log_every
     for step, micro_batches in _batches(trainer, epoch, range(first_step, last_step)):
         if not optimizer_step(parts, micro_batches, progress, guard, trainer.recorder.note):
             continue  # out of memory: the batch comes again, in smaller micro-batches
@@ -117,7 +119,7 @@ def _train_epoch(trainer: Trainer, epoch: int, first_step: int) -> None:
         run.step, run.lr = progress.step, parts.schedule.lr
         trainer.notify("on_step_end")
         trainer.console.advance(step + 1)
-        if progress.step % parts.resolved.recipe.train.log_every == 0:
+        if progress.step % log_every == 0:
             with clock.during("logging"):
                 guard.report()
                 trainer.recorder.log_step(parts, progress, run, trainer.console)
@@ -150,7 +152,7 @@ def _batches(trainer: Trainer, epoch: int, steps: range) -> Iterator[tuple[int, 
     fetched = trainer.parts.train_feeder.ahead(fetched)
     for step, plan in zip(steps, plans, strict=True):
         began = time.perf_counter()
-        micro_batches = [next(fetched) for _ in plan]
+        micro_batches = list(itertools.islice(fetched, len(plan)))
         trainer.clock.waiting += time.perf_counter() - began
         yield step, micro_batches
         if trainer.progress.halvings != halvings:  # they were too large for the memory

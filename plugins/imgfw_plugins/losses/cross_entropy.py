@@ -40,6 +40,9 @@ class CrossEntropy:
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
         weight: list[Annotated[float, Ge(0)]] | Literal["balanced"] | None = None,
     ) -> None:
+        from torch.nn.functional import cross_entropy
+
+        self._cross_entropy = cross_entropy
         self._label_smoothing = label_smoothing
         self._weight = class_weights(info, weight, "weight")
         self._per_pixel = info.task == "segmentation"
@@ -47,15 +50,13 @@ class CrossEntropy:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor | Weighted:
         """The mean over the batch, as a sum and its weight where samples or pixels weigh differently."""
-        from torch.nn.functional import cross_entropy
-
         smoothing = self._label_smoothing
         if self._weight is None and not self._per_pixel:
-            return cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+            return self._cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
         if self._weight is not None:
             self._weight = self._weight.to(outputs.device)
         targets = targets.long()
-        total = cross_entropy(
+        total = self._cross_entropy(
             outputs.float(),
             targets,
             weight=self._weight,

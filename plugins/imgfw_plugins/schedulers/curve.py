@@ -37,6 +37,23 @@ def follow(curve: Curve, optimizer: Optimizer, momentum: Callable[[int], float] 
     return Following(optimizer)
 
 
+def stay(optimizer: Optimizer) -> LRScheduler:
+    """A scheduler that leaves the learning rates alone, and counts its steps."""
+    from torch.optim.lr_scheduler import LRScheduler
+
+    class Staying(LRScheduler):
+        def get_lr(self) -> list[float]:
+            return [group["lr"] for group in self.optimizer.param_groups]
+
+        def step(self, epoch: int | None = None) -> None:
+            if self.last_epoch < 0:  # the scheduler's own first call, which makes the rest of its state
+                super().step(epoch)
+            else:
+                self.last_epoch += 1
+
+    return Staying(optimizer)
+
+
 def _set_momentum(group: dict[str, Any], value: float) -> None:
     if "betas" in group:
         group["betas"] = (value, *group["betas"][1:])

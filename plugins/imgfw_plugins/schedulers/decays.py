@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from imgfw import Ge, Gt, Le, about
 
-from imgfw_plugins.schedulers.curve import follow, progress, refuse_rise
+from imgfw_plugins.schedulers.curve import follow, progress, refuse_rise, stay
 
 if TYPE_CHECKING:
     from imgfw import Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def constant(optimizer: Optimizer) -> LRScheduler:
     """The optimizer's own rate, all the time."""
-    return follow(lambda base, step: base, optimizer)
+    return stay(optimizer)
 
 
 def step(

@@ -196,7 +196,10 @@ def test_gradients_are_looked_at_exactly_and_left_as_they_are(value, dtypes):
     ]
     gradients[0][0] = 1e-42
     before = [gradient.clone() for gradient in gradients]
-    assert bool(guard.FiniteCheck(torch.device("cpu"))(gradients)) == (not math.isfinite(value))
+    model = torch.nn.Module()
+    for number, gradient in enumerate(gradients):
+        model.register_parameter(str(number), torch.nn.Parameter(gradient.clone()))
+    assert bool(guard.FiniteCheck(model, torch.device("cpu"))(gradients)) == (not math.isfinite(value))
     for gradient, kept in zip(gradients, before, strict=True):
         assert torch.equal(gradient.nan_to_num(7), kept.nan_to_num(7))
 
