@@ -184,14 +184,14 @@ class Workbench:
                 windows[label] = self._window(question, {**chosen, **settings})
             except torch.OutOfMemoryError:
                 say(f"{question}: {label} does not fit the GPU's memory")
-        halved = halve(windows, label_of(own), budget, lambda text: say(f"{question}: {text}"))
-        return [Trial(question, named[label], rate, stage) for label, rate, stage in halved]
-
             except RuntimeError as error:
                 if not settings.get("train.compile"):
                     raise
                 reason = str(error).strip().partition("\n")[0]
                 say(f"{question}: {label} cannot be compiled: {reason}")
+        halved = halve(windows, label_of(own), budget, lambda text: say(f"{question}: {text}"))
+        return [Trial(question, named[label], rate, stage) for label, rate, stage in halved]
+
     def _own_values(self) -> dict[str, Any]:
         """The recipe's own values by path, `auto` settled."""
         sections = ("train", "loader")
