@@ -21,13 +21,11 @@ def page() -> str:
     sections = [
         f"## {name}\n\n{(schema.__doc__ or '').strip()}\n\n{settings_table(_settings(schema), {})}"
         for name, schema in SECTIONS.items()
-        if name != "transforms"
     ]
     return markdown.page(
         "# Every key of a recipe",
         "What they mean together is told in [recipes](../recipes.md). A *component* is a name, or an object "
-        'with `"type"` and its settings; see the [reference](README.md) for each kind. `transforms` '
-        "holds two lists of them, `train` and `eval`, in the order of work.",
+        'with `"type"` and its settings; see the [reference](README.md) for each kind.',
         "## Top of the recipe",
         markdown.table(("Key", "Type", "Default", "Meaning"), _top()),
         *sections,
@@ -41,18 +39,11 @@ def _settings(schema: Any) -> list[Any]:
 def _top() -> Iterator[tuple[str, str, str, str]]:
     for name, field in Recipe.model_fields.items():
         if name in SECTIONS:
-            yield (
-                code(name),
-                "object",
-                "",
-                f"see [below](#{name})"
-                if name != "transforms"
-                else ("`train` and `eval`: lists of components, empty by default"),
-            )
+            yield code(name), "object", "", f"see [below](#{name})"
             continue
         yield (
             code(field.alias or name),
-            code(type_text(field.annotation).replace("ComponentSpec", "component")),
+            code(type_text(field.annotation)),
             _default(field),
             field.description or "",
         )

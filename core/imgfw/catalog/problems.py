@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from imgfw.catalog.suggest import did_you_mean
 from imgfw.contract.errors import Problem
+from imgfw.contract.wording import whole_or_short
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -32,10 +33,10 @@ _TYPES = {
     "set_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
-    "greater_than": "greater than {gt:g}",
-    "greater_than_equal": "at least {ge:g}",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "at most {le:g}",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
 }
@@ -97,7 +98,8 @@ def _wording(item: ErrorDetails) -> str:
     if item["type"] == "literal_error":
         return f"should be {context['expected']}".replace("'", '"')
     if item["type"] in _TYPES:
-        return f"should be {_TYPES[item['type']].format(**context)}"
+        limits = {key: whole_or_short(context[key]) for key in ("gt", "ge", "lt", "le") if key in context}
+        return f"should be {_TYPES[item['type']].format(**context | limits)}"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:]
 

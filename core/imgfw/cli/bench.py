@@ -11,13 +11,14 @@ import click
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import json_option, recipe_argument, set_option
 from imgfw.cli.output import print_json, print_table
+from imgfw.contract.wording import as_rate, counted, in_units
 
 _ROWS = {
     "sol": "the model's own step on resident batches",
     "loader": "what the input delivers to nobody",
     "limit": "what the two allow together",
     "run": "the real loop in its steady state",
-    "wall": "a whole process of {wall_steps:,} steps, start-up, evaluation and saving included",
+    "wall": "a whole process of {steps}, start-up, evaluation and saving included",
     "raw": "the tutorial's loop: fp32, PIL images one by one, in line",
 }
 
@@ -70,18 +71,14 @@ def bench(
 
 def show(result: dict[str, Any]) -> None:
     """Print what `bench --json` holds as tables."""
-    rows = []
+    rows, steps = [], counted(result["wall_steps"], "step")
     for name, meaning in _ROWS.items():
         if rate := result[name]:
-            span = f"{_shown(rate['min'])}..{_shown(rate['max'])}" if rate["min"] != rate["max"] else ""
-            rows.append([name.upper(), _shown(rate["median"]), span, meaning.format(**result)])
+            span = f"{as_rate(rate['min'])}..{as_rate(rate['max'])}" if rate["min"] != rate["max"] else ""
+            rows.append([name.upper(), as_rate(rate["median"]), span, meaning.format(steps=steps)])
     print_table(rows, ("", "images/s", "range", ""))
     click.echo()
     print_table(list(_figures(result).items()))
-
-
-def _shown(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
 
 
 def _figures(result: dict[str, Any]) -> dict[str, str]:
@@ -91,7 +88,7 @@ def _figures(result: dict[str, Any]) -> dict[str, str]:
     if result["raw"]:
         figures["RUN / RAW"] = f"{result['run_over_raw']:.2f}"
     figures["host syncs a step"] = "not applicable" if syncs is None else f"{syncs:g}"
-    figures["peak memory"] = f"{result['peak_memory_bytes'] / 2**20:,.0f} MiB"
+    figures["peak memory"] = in_units(result["peak_memory_bytes"])
     if used is not None:
         figures["MFU"] = f"{used:.1%}"
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())

@@ -10,7 +10,8 @@ import click
 from imgfw.cli.failures import complain
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import recipe_argument, set_option
-from imgfw.cli.output import counted, say
+from imgfw.cli.output import say
+from imgfw.contract.wording import counted
 
 if TYPE_CHECKING:
     from imgfw.catalog.provider import Provider

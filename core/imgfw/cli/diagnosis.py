@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgfw.cli.environment import EXTRAS
+from imgfw.contract.wording import in_units
 
 if TYPE_CHECKING:
     from imgfw.catalog.discovery import Declaration
@@ -169,13 +170,3 @@ def judge_plugins(plugins: Iterable[Plugin], declarations: Iterable[Declaration]
                 f"pip uninstall {declaration.name}, more than once, and install it again.",
                 serious=False,
             )
-
-
-def in_units(size: int) -> str:
-    """Bytes as `1.5 GiB`."""
-    number, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if number < 1024:
-            break
-        number, unit = number / 1024, larger
-    return f"{number:.3g} {unit}"

@@ -9,8 +9,9 @@ import click
 
 from imgfw import __version__
 from imgfw.cli.invocation import Invocation
-from imgfw.cli.output import counted, print_table
+from imgfw.cli.output import print_table
 from imgfw.contract.terminal import printable
+from imgfw.contract.wording import counted, in_units
 
 if TYPE_CHECKING:
     from imgfw.cli.diagnosis import Finding
@@ -41,8 +42,6 @@ def doctor(invocation: Invocation) -> None:
 
 
 def _facts(environment: Environment) -> Iterator[tuple[str, str]]:
-    from imgfw.cli.diagnosis import in_units
-
     torch = environment.torch
     yield "imgfw", __version__
     yield "Python", environment.python

@@ -22,6 +22,14 @@ EXTRAS = {
 }
 """The optional parts of imgfw that a user may miss, and what each brings."""
 
+OPENCV = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)
+"""The distributions that hold OpenCV, of which any will do; the extra `fast` brings the first."""
+
 
 @dataclass
 class TorchFacts:
@@ -83,7 +91,7 @@ def look() -> Environment:
     return Environment(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        versions={item.name: _version(item.name) for item, _ in _requirements("imgfw")},
+        versions=_versions(),
         unmet={name: list(_unmet(name)) for name in ("imgfw", "torchvision", "torchmetrics")},
         torch=_ask_torch(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -94,6 +102,15 @@ def look() -> Environment:
         disk=shutil.disk_usage(Path.cwd()).free,
         has_nvidia_driver=Path("/proc/driver/nvidia/version").exists() or bool(shutil.which("nvidia-smi")),
     )
+
+
+def _versions() -> dict[str, str | None]:
+    names = [item.name for item, _ in _requirements("imgfw") if item.name not in OPENCV]
+    return {**{name: _version(name) for name in names}, "OpenCV": _opencv()}
+
+
+def _opencv() -> str | None:
+    return next((version for version in map(_version, OPENCV) if version is not None), None)
 
 
 def _version(name: str) -> str | None:
@@ -136,8 +153,10 @@ def _unmet(distribution: str) -> Iterator[str]:
 def missing_extras() -> Iterator[tuple[str, str]]:
     """Every library of an extra that is not installed, with the extra."""
     for requirement, extra in _requirements("imgfw"):
-        if extra and _version(requirement.name) is None:
+        if extra and requirement.name not in OPENCV and _version(requirement.name) is None:
             yield requirement.name, extra
+    if _opencv() is None:
+        yield "OpenCV", "fast"
 
 
 def _ask_torch() -> TorchFacts:

@@ -68,8 +68,8 @@ def _as_data(plugin: Plugin, catalog: Catalog) -> dict[str, Any]:
 
 def _last_column(plugin: Plugin, catalog: Catalog) -> str:
     """What it provides, and what its reader should know; or why it provides nothing."""
-    from imgfw.cli.output import counted
     from imgfw.contract.kinds import KINDS
+    from imgfw.contract.wording import counted
 
     counts = [counted(len(items), KINDS[kind].singular) for kind, items in plugin.providers.items() if items]
     remarks = "; ".join(filter(None, (plugin.reason, *_shadows(plugin, catalog))))

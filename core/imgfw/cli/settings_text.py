@@ -14,11 +14,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from imgfw.contract.component import Component
+from imgfw.contract.component import Component, ComponentSpec
 from imgfw.contract.constraints import MonitorName
 from imgfw.contract.kinds import KINDS
 
-_NAMES = {type(None): "null", Path: "path", Any: "any", dict: "object", list: "list", tuple: "list"}
+_NAMES = {
+    type(None): "null",
+    Path: "path",
+    Any: "any",
+    dict: "object",
+    list: "list",
+    tuple: "list",
+    ComponentSpec: "component",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def _describe(name: str, field: FieldInfo) -> SettingText:
     return SettingText(
         name,
         type_text(field.annotation),
-        None if field.is_required() else _plain(field.get_default(call_default_factory=False)),
+        None if field.is_required() else _plain(field.get_default(call_default_factory=True)),
         field.is_required(),
         ", ".join(dict.fromkeys(constraints)),
         field.description or "",

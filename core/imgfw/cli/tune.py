@@ -10,6 +10,7 @@ import click
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import FILE, json_option, recipe_argument
 from imgfw.cli.output import print_json, print_table
+from imgfw.contract.wording import as_rate
 
 if TYPE_CHECKING:
     from imgfw.engine.speed.tuning import Tuned
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_argument
-@click.option("--out", type=FILE, help="The new recipe, beside RECIPE; NAME.tuned.json by default.")
+@click.option(
+    "--out",
+    type=FILE,
+    help="The new recipe, a .json file in RECIPE's own folder, since the paths in it are relative to that "
+    "folder; NAME.tuned.json by default.",
+)
 @click.option(
     "--budget-seconds",
     "budget",
@@ -52,8 +58,8 @@ def _print(tuned: Tuned) -> None:
         [
             trial.question,
             str(trial.stage),
-            f"{trial.rate.median:,.1f}",
-            f"{trial.rate.min:,.1f}..{trial.rate.max:,.1f}",
+            as_rate(trial.rate.median),
+            f"{as_rate(trial.rate.min)}..{as_rate(trial.rate.max)}",
             label_of(trial.settings),
         ]
         for trial in tuned.trials

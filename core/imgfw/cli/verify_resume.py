@@ -10,8 +10,9 @@ import click
 
 from imgfw.cli.invocation import Invocation
 from imgfw.cli.options import json_option, recipe_argument, set_option
-from imgfw.cli.output import counted, print_json, print_table
+from imgfw.cli.output import print_json, print_table
 from imgfw.contract.errors import PluginError
+from imgfw.contract.wording import counted
 
 if TYPE_CHECKING:
     from imgfw.engine.resuming.verification import Verification

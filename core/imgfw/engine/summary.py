@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from imgfw.contract.wording import rounded_rate
 from imgfw.engine.progress import Progress
 from imgfw.engine.speed.clock import Clock
 from imgfw.engine.speed.verdict import verdict
@@ -45,7 +46,7 @@ def summarize(
         "steps": progress.step,
         "best": {"epoch": best.epoch, **best.metrics} if best else None,
         "test": dict(test),
-        "throughput": round(clock.samples / clock.training, 1) if clock.training else None,
+        "throughput": rounded_rate(clock.samples / clock.training) if clock.training else None,
         "verdict": verdict(clock),
     }
 

@@ -63,7 +63,7 @@ class Segmentation(Task):
         """Say which values a mask holds that have no meaning, and in how many pixels."""
         values, counts = unknown.unique(return_counts=True)
         found = [
-            f"{value:g} in {count:,} pixel{'s' if count > 1 else ''}"
+            f"{value:.10g} in {count:,} pixel{'s' if count > 1 else ''}"
             for value, count in zip(values.tolist(), counts.tolist(), strict=True)
         ]
         more = f" and {len(found) - 5} other values" if len(found) > 5 else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from imgfw.cli.diagnosis import Finding, in_units, judge_environment, judge_extras
-from imgfw.cli.environment import Environment, TorchFacts
+from imgfw.cli.diagnosis import Finding, judge_environment, judge_extras
+from imgfw.cli.environment import OPENCV, Environment, TorchFacts, look, missing_extras
 
 
 def environment(**changes) -> Environment:
@@ -81,8 +81,14 @@ def test_a_missing_extra_is_worth_knowing_but_no_problem():
     assert found.fix == "pip install 'imgfw[detection]'"
 
 
-def test_sizes_are_written_for_a_reader():
-    assert [in_units(size) for size in (3, 1536, 2**30)] == ["3 B", "1.5 KiB", "1 GiB"]
+def test_opencv_is_listed_whichever_distribution_holds_it(site, monkeypatch):
+    monkeypatch.setattr("imgfw.cli.environment.OPENCV", ("imgfw-test-none", "imgfw-test-contrib"))
+    assert look().versions["OpenCV"] is None
+    assert ("OpenCV", "fast") in missing_extras()
+    site.install("imgfw-test-contrib", version="4.99")
+    assert look().versions["OpenCV"] == "4.99"
+    assert "OpenCV" not in dict(missing_extras())
+    assert not set(OPENCV) & set(look().versions)
 
 
 def test_the_doctor_names_a_torchvision_without_operators(python, tmp_path):

@@ -184,6 +184,7 @@ def test_a_setting_in_the_wrong_place_is_told_its_own(problems, changes: dict, e
             'train.compile: should be true or false or "reduce-overhead" or "max-autotune", not 1.',
         ),
         ({"train": {"epochs": 0}}, "train.epochs: should be at least 1, not 0."),
+        ({"train": {"epochs": 1_000_001}}, "train.epochs: should be at most 1000000, not 1000001."),
         ({"train": [3]}, "train: should be an object, not [3]."),
         ({"version": 2}, "version: should be 1, not 2."),
         (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfw.contract.about import Mode
 from imgfw.contract.callback import Best, Run
+from imgfw.contract.wording import as_rate, rounded_rate
 from imgfw.engine import distributed
 from imgfw.engine.progress import Progress
 from imgfw.engine.saving import checkpoint, checkpoint_folder
@@ -77,12 +78,13 @@ class Recorder:
         run.best = progress.best
         self.folder.write_metrics(progress.history)
         speed = self._images_per_second(clock)
-        run.logged = {**figures, "images_per_second": round(speed, 1)}
-        self.folder.event("epoch", **row, images_per_second=round(speed, 1), best=improved)
+        run.logged = {**figures, "images_per_second": rounded_rate(speed)}
+        self.folder.event("epoch", **row, images_per_second=rounded_rate(speed), best=improved)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in {**run.metrics, **logged}.items())
         mark = "  best" if improved else ""
         self._console.line(
-            f"epoch {run.epoch}/{parts.plan.epochs}  {shown}  lr {run.lr:.3g}  {speed:,.0f} images/s{mark}"
+            f"epoch {run.epoch}/{parts.plan.epochs}  {shown}  lr {run.lr:.3g}  "
+            f"{as_rate(speed)} images/s{mark}"
         )
         return improved
 

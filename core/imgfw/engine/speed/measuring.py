@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from imgfw.contract.wording import rounded_rate
+
 Window = Callable[[float], float]
 """Works for about so many seconds, and returns the images a second."""
 
@@ -28,8 +30,8 @@ class Rate:
         return cls(statistics.median(listed), min(listed), max(listed))
 
     def to_json(self) -> dict[str, float]:
-        """The three figures, rounded to a tenth of an image."""
-        return {name: round(value, 1) for name, value in asdict(self).items()}
+        """The three figures, to a tenth of an image; small ones to four digits that count."""
+        return {name: rounded_rate(value) for name, value in asdict(self).items()}
 
 
 def synchronize(device: torch.device) -> None:

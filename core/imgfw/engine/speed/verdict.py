@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from imgfw.contract.wording import as_rate
 from imgfw.engine.building import Parts, pixels_of_micro_batch
 from imgfw.engine.input.loading import usable_cores
 from imgfw.engine.precision import choose_precision
@@ -109,8 +110,8 @@ def verdict(clock: Clock) -> str | None:
         advice = _ADVICE[worst](setup, clock, step)
         told = f"{worst} held it back, with {losses[worst] / whole:.0%} of the time: {advice}"
     return (
-        f"{clock.samples / clock.training:,.0f} images/s while training, {step / clock.training:.0%} of what "
-        f"the model's own step allows; {told}."
+        f"{as_rate(clock.samples / clock.training)} images/s while training, "
+        f"{step / clock.training:.0%} of what the model's own step allows; {told}."
     )
 
 

@@ -57,7 +57,8 @@ def test_windows_take_turns_and_each_goes_first_once():
 
 def test_ratios_are_taken_within_a_round():
     assert paired_ratio([1.0, 20.0, 3.0], [2.0, 20.0, 3.0]) == 1.0
-    assert Rate.of([1.26, 3.0, 2.0]).to_json() == {"median": 2.0, "min": 1.3, "max": 3.0}
+    assert Rate.of([1.26, 3.0, 2.0]).to_json() == {"median": 2.0, "min": 1.26, "max": 3.0}
+    assert Rate.of([0.0312345]).to_json()["median"] == 0.03123
 
 
 def stretches(clock, *, seconds, epochs, samples, batch_size, workers=0):
