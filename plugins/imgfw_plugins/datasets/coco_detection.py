@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from imgfw import (
     BadSampleError,
@@ -18,6 +18,7 @@ from imgfw import (
     about,
 )
 
+from imgfw_plugins.datasets.coco_format import Entry, read_coco, shown
 from imgfw_plugins.datasets.file_list import FileList
 from imgfw_plugins.datasets.folders import name_all
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torchvision.tv_tensors import Image
 
+Id = int | str
 Box = tuple[float, float, float, float]
 
 _OUTSIDE_TOLERANCE = 1.0
@@ -154,22 +156,18 @@ class AnnotatedFiles:
 
 def _read_split(
     folder: Path, file: Path, channels: int, drop_empty_boxes: bool
-) -> tuple[AnnotatedFiles, dict[int, str]]:
+) -> tuple[AnnotatedFiles, dict[Id, str]]:
     """Read one split, and its categories as names by ascending id.
 
     Raises:
         DataError: the annotations cannot be used.
     """
-    content = _read_json(file)
-    try:
-        categories = {item["id"]: item["name"] for item in content["categories"]}
-        categories = dict(sorted(categories.items()))
-        images = {item["id"]: item for item in content["images"]}
-        _refuse_unknown_images(content["annotations"], images, file)
-        class_of = {number: i for i, number in enumerate(categories)}
-        split = _index(folder, images, content["annotations"], class_of, channels, drop_empty_boxes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file} is not in COCO's format ({type(error).__name__}: {error}).") from error
+    content = read_coco(file)
+    categories = dict(sorted((item["id"], item["name"]) for item in content["categories"]))
+    images = {item["id"]: item for item in content["images"]}
+    _refuse_unknown_images(content["annotations"], images, file)
+    class_of = {number: i for i, number in enumerate(categories)}
+    split = _index(folder, images, content["annotations"], class_of, channels, drop_empty_boxes)
     missing = [path for path in split.paths if not path.is_file()]
     if missing:
         raise DataError(f"{file} names {len(missing)} images that do not exist: {name_all(missing)}.")
@@ -178,42 +176,28 @@ def _read_split(
     return split, categories
 
 
-def _refuse_unknown_images(annotations: Any, images: dict[int, Any], file: Path) -> None:
+def _refuse_unknown_images(annotations: Sequence[Entry], images: dict[Id, Entry], file: Path) -> None:
     unknown = [item for item in annotations if item["image_id"] not in images]
     if unknown:
         named = ", ".join(
-            f"annotation {item.get('id')} the image {item['image_id']}" for item in unknown[:10]
+            f"annotation {shown(item.get('id'))} the image {shown(item['image_id'])}" for item in unknown[:10]
         )
         more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
         raise DataError(f"{file} has annotations of images that it does not list: {named}{more}.")
 
 
-def _read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: it is missing or no JSON.
-    """
-    import json
-
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}).") from error
-
-
 def _index(
     folder: Path,
-    images: dict[int, Any],
-    annotations: Any,
-    class_of: dict[int, int],
+    images: dict[Id, Entry],
+    annotations: Sequence[Entry],
+    class_of: dict[Id, int],
     channels: int,
     drop_empty_boxes: bool,
 ) -> AnnotatedFiles:
-    """Gather the boxes of each image; a KeyError, TypeError or ValueError tells of a wrong format."""
-    boxes: dict[int, list[Box]] = defaultdict(list)
-    classes: dict[int, list[int]] = defaultdict(list)
-    problems: dict[int, list[str]] = defaultdict(list)
+    """Gather the boxes of each image."""
+    boxes: dict[Id, list[Box]] = defaultdict(list)
+    classes: dict[Id, list[int]] = defaultdict(list)
+    problems: dict[Id, list[str]] = defaultdict(list)
     sizes = {number: (int(item["height"]), int(item["width"])) for number, item in images.items()}
     for annotation in annotations:
         if annotation.get("iscrowd"):
@@ -238,12 +222,12 @@ def _index(
     )
 
 
-def _problem(annotation: Any, box: Box, size: tuple[int, int], class_of: dict[int, int]) -> str:
+def _problem(annotation: Entry, box: Box, size: tuple[int, int], class_of: dict[Id, int]) -> str:
     """Say why an annotation cannot be right; empty where nothing is wrong with it."""
     left, top, width, height = box
     beyond = max(-left, -top, left + width - size[1], top + height - size[0])
     if annotation["category_id"] not in class_of:
-        problem = f"has the category {annotation['category_id']}, which the file does not list"
+        problem = f"has the category {shown(annotation['category_id'])}, which the file does not list"
     elif not all(map(math.isfinite, box)):
         problem = f"has the box {_named(box)}, which is not finite"
     elif width < 0 or height < 0:
@@ -256,8 +240,8 @@ def _problem(annotation: Any, box: Box, size: tuple[int, int], class_of: dict[in
         problem = f"has the box {_named(box)}, which reaches outside the image, {image}"
     else:
         return ""
-    return f"annotation {annotation.get('id')} {problem}"
+    return f"annotation {shown(annotation.get('id'))} {problem}"
 
 
 def _named(box: Box) -> str:
-    return f"(x, y, width, height = {', '.join(f'{number:g}' for number in box)})"
+    return f"(x, y, width, height = {', '.join(f'{number:.10g}' for number in box)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -102,19 +103,79 @@ def test_a_missing_image_is_named(tmp_path):
         coco_detection(**settings)
 
 
+IMAGE = {"id": 7, "file_name": "seven.png", "width": 30, "height": 20}
+
+
+def without(entry: dict, name: str) -> dict:
+    return {key: value for key, value in entry.items() if key != name}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"images": None},
-        {"images": []},
-        {"categories": [{"id": 1}]},
-        {"annotations": [box(99, 2, [0, 0, 1, 1])]},
-        {"annotations": [box(7, 2, [0, 0, 1])]},
+        ({"images": None}, 'its "images" is null, not a list'),
+        ({"annotations": {}}, 'its "annotations" is an object, not a list'),
+        ({"images": []}, "lists no images"),
+        ({"images": ["seven.png"]}, "images[0] is a string, not an object"),
+        ({"images": [without(IMAGE, "id")]}, 'images[0] has no "id"'),
+        ({"images": [without(IMAGE, "width")]}, 'images[0] (id 7) has no "width"'),
+        (
+            {"images": [IMAGE | {"height": "20"}]},
+            'images[0] (id 7) has "height": "20", which should be a number of pixels',
+        ),
+        (
+            {"images": [IMAGE | {"id": [7]}]},
+            'images[0] (id [7]) has "id": [7], which should be',
+        ),
+        ({"images": [IMAGE, IMAGE]}, "images[1] has the id 7, as images[0] has"),
+        ({"categories": [{"id": 1}]}, 'categories[0] (id 1) has no "name"'),
+        (
+            {"categories": [{"id": 1, "name": "a"}, {"id": "2", "name": "b"}]},
+            "the ids of its categories are integers and strings",
+        ),
+        ({"annotations": [box(99, 2, [0, 0, 1, 1])]}, "does not list: annotation 1 the image 99"),
+        ({"annotations": [box("7", 2, [0, 0, 1, 1])]}, 'does not list: annotation 1 the image "7"'),
+        ({"annotations": [without(box(7, 2, []), "bbox")]}, 'annotations[0] (id 1) has no "bbox"'),
+        (
+            {"annotations": [box(7, 2, [0, 0, 1, 1]), box(7, 2, [0, 0, 1])]},
+            'annotations[1] (id 1) has "bbox": [0, 0, 1], which should be four numbers',
+        ),
+        (
+            {"annotations": [box(7, None, [0, 0, 1, 1])]},
+            'annotations[0] (id 1) has "category_id": null, which should be an integer or a string',
+        ),
     ],
 )
-def test_annotations_in_another_format_are_named(tmp_path, changes):
-    with pytest.raises(DataError, match=r"boxes\.json"):
+def test_annotations_in_another_format_are_named(tmp_path, changes, said):
+    with pytest.raises(DataError, match=rf"boxes\.json.*{re.escape(said)}"):
         coco_detection(**write(tmp_path, [], **changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "it holds a list, not an object with images, annotations and categories"),
+        ({"images": [IMAGE]}, 'it has no "categories"; it has no "annotations"'),
+    ],
+)
+def test_a_file_that_lacks_lists_is_told_all_of_them(tmp_path, content, said):
+    settings = write(tmp_path, [])
+    settings["train_annotations"].write_text(json.dumps(content))
+    with pytest.raises(DataError, match=re.escape(said)):
+        coco_detection(**settings)
+
+
+def test_of_many_wrong_entries_ten_are_named(tmp_path):
+    settings = write(tmp_path, [box(7, 2, [number]) for number in range(12)])
+    with pytest.raises(DataError, match=r"annotations\[9\] .*; and more\.") as raised:
+        coco_detection(**settings)
+    assert "annotations[10]" not in str(raised.value)
+
+
+def test_ids_may_be_strings_and_crowds_may_lack_a_box(tmp_path):
+    crowd = without(box("a", 2, [], iscrowd=1), "bbox")
+    changes = {"images": [IMAGE | {"id": "a"}], "annotations": [box("a", 2, [1, 1, 2, 2]), crowd]}
+    assert coco_detection(**write(tmp_path, [], **changes)).train[0][1]["labels"].tolist() == [0]
 
 
 @pytest.mark.parametrize("content", [None, "no json"])
