@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import isclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from imgfw.catalog.suggest import did_you_mean
@@ -12,6 +14,8 @@ from imgfw.contract.about import Mode, Size
 from imgfw.contract.constraints import MonitorName
 from imgfw.contract.dataset import DatasetDescription
 from imgfw.contract.errors import Problem, RecipeError
+from imgfw.contract.task import Task
+from imgfw.contract.transform import Transform
 from imgfw.recipe.nodes import Node, map_nodes
 from imgfw.recipe.resolving import ResolvedRecipe, try_to_resolve
 from imgfw.recipe.schema import SchedulerCore
@@ -34,8 +38,13 @@ class Checked:
     warnings: list[Problem]
 
 
-def check(source: Source, catalog: Catalog) -> Checked:
+def check(source: Source, catalog: Catalog, *, trains: bool = True) -> Checked:
     """Resolve a recipe and check that its parts fit each other.
+
+    Args:
+        source: the recipe.
+        catalog: the plugins to use.
+        trains: whether it will be trained; else what only training needs, on this machine, may be missing.
 
     Raises:
         RecipeError: holding everything that is wrong.
@@ -43,7 +52,7 @@ def check(source: Source, catalog: Catalog) -> Checked:
     """
     resolved, problems = try_to_resolve(source, catalog)
     wrong = {re.split(r"[.\[]", problem.path)[0] for problem in problems}
-    for find, looks_at in _CHECKS:
+    for find, looks_at in (*_CHECKS, *(_CHECKS_OF_TRAINING if trains else ())):
         if not wrong & looks_at:
             problems.extend(find(resolved))
     if problems:
@@ -239,6 +248,41 @@ _CHECKS: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], .
     (_too_small, {"data", "model", "transforms"}),
 )
 """Every check, and the parts of a recipe without which it would report consequences only."""
+
+
+def targets_with_places(task: str) -> Problem:
+    """The problem of a recipe that keeps samples whose targets change with the image."""
+    message = f"cannot keep samples for {task}: their targets lie in the image."
+    return Problem("loader.cache", message, 'Set it to "none".')
+
+
+def _uncacheable(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    task = resolved.task.provider.factory
+    moves = isclass(task) and issubclass(task, Task) and not task.of_whole_images
+    if moves and resolved.recipe.loader.cache != "none":
+        yield targets_with_places(resolved.task.provider.name)
+
+
+def _lacks_opencv(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    if resolved.recipe.transforms.warp != "opencv" or importlib.util.find_spec("cv2") is not None:
+        return
+    if any(map(_may_warp, (*resolved.train_transforms, *resolved.eval_transforms))):
+        yield Problem(
+            "transforms.warp", 'is "opencv", but OpenCV is not installed.', 'pip install "imgfw[fast]"'
+        )
+
+
+def _may_warp(node: Node) -> bool:
+    """Whether a transform has an affine map that OpenCV could do."""
+    factory = node.provider.factory
+    return isclass(factory) and issubclass(factory, Transform) and factory.warp is not Transform.warp
+
+
+_CHECKS_OF_TRAINING: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], ...] = (
+    (_uncacheable, {"data", "task", "loader"}),
+    (_lacks_opencv, {"transforms"}),
+)
+"""The same for what training alone needs."""
 
 
 def _double_normalization(resolved: ResolvedRecipe) -> Iterator[Problem]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 
 def test_a_right_recipe_is_summed_up(imgfw, write_recipe):
@@ -63,3 +66,39 @@ def test_a_resolved_recipe_is_a_recipe_with_the_same_meaning(imgfw, write_recipe
     again = imgfw("show", "resolved.json", "--json").stdout
     assert json.loads(again) == json.loads(resolved)
     assert json.loads(again)["optimizer"]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {
+                "data": {"type": "shapes", "task": "detection"},
+                "model": "fcos_resnet18_fpn",
+                "loader": {"cache": "ram"},
+            },
+            "loader.cache: cannot keep samples for detection: their targets lie in the image. "
+            'Set it to "none".',
+        ),
+        (
+            {"transforms": {"eval": [{"type": "resize", "size": 8}], "warp": "opencv"}},
+            'transforms.warp: is "opencv", but OpenCV is not installed. pip install "imgfw[fast]"',
+        ),
+    ],
+)
+def test_what_a_run_would_refuse_is_found_with_the_same_words(
+    imgfw, write_recipe, monkeypatch, changes, said
+):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    recipe = write_recipe(**changes, output_dir="runs")
+    checked, run = imgfw("check", recipe), imgfw("run", recipe)
+    assert (checked.exit_code, run.exit_code) == (2, 2)
+    assert said in checked.stderr
+    assert run.stderr == checked.stderr
+
+
+@pytest.mark.parametrize("transforms", [["normalize"], []])
+def test_opencv_is_not_asked_for_where_nothing_is_warped(imgfw, write_recipe, monkeypatch, transforms):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    recipe = write_recipe(transforms={"train": transforms, "warp": "opencv"})
+    assert imgfw("check", recipe).exit_code == 0

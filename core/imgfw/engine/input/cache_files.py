@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,7 @@ from torch import Tensor
 
 import imgfw
 from imgfw.contract.errors import UsageError
+from imgfw.contract.wording import in_units
 from imgfw.engine.saving.files import sync_folder
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _state_of(path: Path) -> str:
 def open_or_write(path: Path, source: Source, limit: float | None, say: Callable[[str], None]) -> CacheFile:
     """Open a file of kept images; make it first if it is missing or damaged.
 
-    Another process that is making it is waited for.
+    Another process that is making it is waited for. Only making it takes the right to write.
 
     Args:
         path: the file.
@@ -141,19 +142,26 @@ def open_or_write(path: Path, source: Source, limit: float | None, say: Callable
     Raises:
         UsageError: there is no room, or the folder cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = _open(path, say)
-        if found is None:
+    found = _open(path)
+    if found is None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with _alone(path.with_suffix(".part")) as part:
-                found = _open(path, say) or _write(part, path, source, limit)
+                found = _open(path) or _make(part, path, source, limit, say)
+        except OSError as error:
+            raise _cannot_be_made(path, error) from error
+    with suppress(OSError):  # of a shared folder that others look after
         os.utime(path)
-    except OSError as error:
-        raise UsageError(
-            f"The cache file {path} cannot be made ({error.strerror or error}).",
-            "Set loader.cache_dir to another folder.",
-        ) from error
     return found
+
+
+def _cannot_be_made(path: Path, error: OSError) -> UsageError:
+    file = next((place for place in path.parents if place.exists() and not place.is_dir()), None)
+    if file is not None:
+        what = f"The folder of kept images, {path.parent}, cannot be made: {file} is a file."
+    else:
+        what = f"The cache file {path} cannot be made: {error.strerror or error}."
+    return UsageError(what, "Set loader.cache_dir to a folder that can be written.")
 
 
 @contextmanager
@@ -170,7 +178,11 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
                 part.unlink()
 
 
-def _write(part: IO[bytes], path: Path, source: Source, limit: float | None) -> CacheFile:
+def _make(
+    part: IO[bytes], path: Path, source: Source, limit: float | None, say: Callable[[str], None]
+) -> CacheFile:
+    if path.exists():
+        say(f"The cache file {path} is damaged; it is made again.")
     _make_room(path.parent, math.prod(source.shape), limit)
     digest = hashlib.sha256()
     part.truncate(0)
@@ -189,7 +201,7 @@ def _write(part: IO[bytes], path: Path, source: Source, limit: float | None) -> 
     return CacheFile(path, source.shape, bad)
 
 
-def _open(path: Path, say: Callable[[str], None]) -> CacheFile | None:
+def _open(path: Path) -> CacheFile | None:
     """A file as it was written; None if it is missing or damaged."""
     try:
         with path.open("rb") as file:
@@ -197,11 +209,8 @@ def _open(path: Path, say: Callable[[str], None]) -> CacheFile | None:
             file.seek(0)
             if _digest(file, math.prod(about["shape"])) == about["sha256"]:
                 return CacheFile(path, tuple(about["shape"]), [tuple(item) for item in about["bad"]])
-    except FileNotFoundError:
-        return None
     except (ValueError, KeyError, TypeError, OSError):
         pass
-    say(f"The cache file {path} is damaged; it is made again.")
     return None
 
 
@@ -253,6 +262,6 @@ def refuse_more_than(needed: int, room: float, where: str) -> None:
     """
     if needed > room:
         raise UsageError(
-            f"The images to keep take {needed / GIB:.2f} GiB, but {where} may take {room / GIB:.2f} GiB.",
+            f"The images to keep take {in_units(needed)}, but {where} may take {in_units(room)}.",
             'Set loader.cache_gib higher, resize to less, or set loader.cache to "none".',
         )

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from imgfw.contract.errors import BadSampleError, DataError, UsageError
+from imgfw.contract.errors import BadSampleError, DataError, RecipeError, UsageError
+from imgfw.contract.wording import in_units
 from imgfw.engine.input.cache_files import (
     GIB,
     CacheFile,
@@ -25,6 +26,7 @@ from imgfw.engine.input.images import LEAST_REDUCED
 from imgfw.engine.input.loading import Feeder, Fetcher, RawBatch, choose_num_workers
 from imgfw.engine.input.splits import BadSample, SplitView
 from imgfw.engine.input.workers import BatchLoader, serving
+from imgfw.recipe.checking import targets_with_places
 
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
@@ -106,10 +108,7 @@ def cache_images(parts: Parts, console: Console) -> None:
     if cache == "none" or data.views.train.in_batches:
         return
     if not data.task.of_whole_images:
-        raise UsageError(
-            f"loader.cache cannot keep samples for {data.info.task}: their targets lie in the image.",
-            'Set it to "none".',
-        )
+        raise RecipeError([targets_with_places(data.info.task)], parts.resolved.source.label)
     views = [view for view in (data.views.train, data.views.val, data.views.test) if view is not None]
     makings = [_Making(parts, view, console) for view in views]
     keep = _in_memory if cache == "ram" else _on_disk
@@ -178,13 +177,19 @@ def _use(parts: Parts, kept: dict[str, KeptSamples]) -> None:
     parts.eval_feeder = Feeder(evaluation, device, parts.precision.memory_format)
 
 
-def _nothing_fixed(split: str, found: str) -> UsageError:
+def _nothing_fixed(split: str, found: str, one_warp: bool) -> UsageError:
     """Images that are not kept as they come: of several sizes, or so large that they are decoded smaller."""
+    transforms = "transforms.train" if split == "train" else "transforms.eval"
+    hint = f'Begin {transforms} with {{"type": "resize", "size": [256, 256]}}.'
+    if one_warp:
+        hint += (
+            ' Set transforms.warp to "each", too: "opencv" makes one resampling of the resize and the random '
+            "transforms after it, so that nothing is fixed."
+        )
     return UsageError(
         "loader.cache keeps small uint8 images of one size, as they are before the first random transform; "
         f"in the {split} split {found}.",
-        'Put {"type": "resize", "size": [256, 256]} first, with "warp": "each": "opencv" joins it with what '
-        "follows.",
+        hint,
     )
 
 
@@ -210,13 +215,13 @@ class _Making:
         _, channels, height, width = first.images.shape
         self.shape: tuple[int, ...] = (len(view), height, width, channels)
         if not self.pipeline.num_fixed and min(height, width) >= LEAST_REDUCED:
-            raise _nothing_fixed(view.name, f"images are {height}x{width} pixels")
+            raise self._nothing_fixed(f"images are {height}x{width} pixels")
         self.targets = first.targets.new_zeros(len(view), *first.targets.shape[1:])
         self.bad: list[BadSample] = []
 
     def __str__(self) -> str:
         count, height, width, _ = self.shape
-        size = f"{height}x{width}, {self.num_bytes / GIB:.2f} GiB"
+        size = f"{height}x{width}, {in_units(self.num_bytes)}"
         return f"{count:,} images of the {self.view.name} split, {size}"
 
     @property
@@ -229,6 +234,10 @@ class _Making:
         """The most bytes that all may take, where the recipe says it."""
         gib = self.parts.resolved.recipe.loader.cache_gib
         return None if gib is None else gib * GIB
+
+    def _nothing_fixed(self, found: str) -> UsageError:
+        warp = self.parts.resolved.recipe.transforms.warp
+        return _nothing_fixed(self.view.name, found, one_warp=warp == "opencv")
 
     def _first(self) -> RawBatch:
         """The first sample that can be used."""
@@ -265,7 +274,7 @@ class _Making:
         for image in images:
             _, height, width = image.shape
             if (height, width) != self.shape[1:3] or image.dtype != torch.uint8:
-                raise _nothing_fixed(
-                    self.view.name, f"there are {height}x{width} and {self.shape[1]}x{self.shape[2]} ones"
+                raise self._nothing_fixed(
+                    f"there are {height}x{width} and {self.shape[1]}x{self.shape[2]} ones"
                 )
         return torch.stack(list(images)).permute(0, 2, 3, 1)

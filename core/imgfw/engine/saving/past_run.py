@@ -59,7 +59,7 @@ def load_best(folder: RunFolder) -> Checkpoint:
 
 def recipe_of(folder: RunFolder, catalog: Catalog | None) -> ResolvedRecipe:
     """The resolved recipe of a run, checked against the plugins there are now."""
-    return check(source_of(folder), catalog or Catalog()).recipe
+    return check(source_of(folder), catalog or Catalog(), trains=False).recipe
 
 
 def source_of(folder: RunFolder, overrides: Sequence[str] = ()) -> Source:

@@ -6,18 +6,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from imgfw import InterruptedRun, UsageError
+from imgfw import InterruptedRun, RecipeError, UsageError
 from imgfw.engine import runs
 from imgfw.engine.input import cache_files, caching
 from imgfw.engine.input.splits import BadSample
 from PIL import Image
 
-from tests.core.engine.conftest import SEGMENTATION, fingerprint
+from tests.core.engine.conftest import CLASSIFICATION, SEGMENTATION, fingerprint
 
 RESIZED: dict[str, Any] = {
     "name": "cached",
@@ -135,6 +136,11 @@ def test_a_damaged_file_is_found_and_made_again(train, recipe, cache, damage, ca
         path.write_bytes({"flipped": bytes(changed), "cut": content[:-50], "emptied": b""}[damage])
     assert fingerprint(train(recipe, "second", changes).folder) == first
     assert {path: path.read_bytes() for path in kept(cache)} == sound
+    said = []
+    path = cache / "a.images"
+    path.write_bytes(b"damaged")
+    cache_files.open_or_write(path, Source(), None, said.append)
+    assert said == [f"The cache file {path} is damaged; it is made again."]
 
 
 class Source:
@@ -224,17 +230,51 @@ def test_files_unused_for_longest_make_room(tmp_path):
 
 def test_images_that_take_more_than_the_limit_are_refused_before_any_is_kept(train, recipe, cache):
     for where in ("ram", "disk"):
-        with pytest.raises(UsageError, match=r"take 0.00 GiB, but .* may take 0.00 GiB"):
+        with pytest.raises(UsageError, match=r"take \d+(\.\d+)? KiB, but .* may take 107 B"):
             train(recipe, "runs", {"loader.cache": where, "loader.cache_gib": 1e-7})
     assert not cache.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(train, recipe, tmp_path):
-    (tmp_path / "file").write_text("")
-    changes = {"loader.cache": "disk", "loader.cache_dir": str(tmp_path / "file" / "cache")}
-    with pytest.raises(UsageError, match="cannot be made") as raised:
+@pytest.mark.parametrize("within", ["", "cache"])
+def test_a_file_in_the_place_of_the_folder_is_named(train, recipe, tmp_path, within):
+    file = tmp_path / "file"
+    file.write_text("")
+    changes = {"loader.cache": "disk", "loader.cache_dir": str(file / within)}
+    with pytest.raises(UsageError) as raised:
         train(recipe, "runs", changes)
+    assert raised.value.message.endswith(f"{file / within}, cannot be made: {file} is a file.")
     assert "loader.cache_dir" in raised.value.hint
+
+
+def _opened_by_nobody(folder, connection):
+    """Open a file, and try to make another, as a user who may read the folder only."""
+    os.chdir(folder)
+    os.setuid(NOBODY)
+    source = Source()
+    found = cache_files.open_or_write(Path("a.images"), source, None, silent)
+    try:
+        cache_files.open_or_write(Path("b.images"), Source(), None, silent)
+    except UsageError as error:
+        connection.send((source.made, int(found.pixels().sum()), str(error)))
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not write")
+def test_files_in_a_folder_that_is_read_only_are_used(tmp_path):
+    cache_files.open_or_write(tmp_path / "a.images", Source(), None, silent)
+    (tmp_path / "a.images").chmod(0o444)
+    tmp_path.chmod(0o555)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_opened_by_nobody, args=(tmp_path, sender))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    made, total, said = receiver.recv()
+    assert (made, total) == (0, 24)
+    assert "b.images cannot be made: Permission denied." in said
 
 
 def test_images_of_several_sizes_are_refused_with_a_way_out(train, recipe):
@@ -242,6 +282,14 @@ def test_images_of_several_sizes_are_refused_with_a_way_out(train, recipe):
     with pytest.raises(UsageError, match="images of one size") as raised:
         train(recipe, "runs", changes)
     assert '"resize"' in raised.value.hint
+    assert "transforms.warp" not in raised.value.hint
+
+
+def test_a_resize_that_opencv_joins_with_random_transforms_keeps_nothing(train, recipe):
+    pytest.importorskip("cv2")
+    with pytest.raises(UsageError) as raised:
+        train(recipe, "runs", {"loader.cache": "ram", "transforms.warp": "opencv"})
+    assert 'Set transforms.warp to "each", too' in raised.value.hint
 
 
 def test_large_images_that_nothing_makes_smaller_are_refused(train, recipe, root):
@@ -261,14 +309,14 @@ def test_small_images_of_one_size_are_kept_as_they_are(train, recipe, root):
 
 
 def test_data_in_memory_needs_no_cache_and_targets_with_places_get_none(train, tmp_path):
-    assert train(SEGMENTATION, "runs", {"loader.cache": "ram", "train.epochs": 1}).status == "completed"
+    assert train(CLASSIFICATION, "runs", {"loader.cache": "ram", "train.epochs": 1}).status == "completed"
     for number in range(8):
         for folder, mode in (("images", "RGB"), ("masks", "L")):
             path = tmp_path / "streets" / folder / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new(mode, (32, 32)).save(path)
     data = {"type": "image_mask_folder", "root": str(tmp_path / "streets"), "classes": ["a", "b"]}
-    with pytest.raises(UsageError, match="targets lie in the image"):
+    with pytest.raises(RecipeError, match=r"loader\.cache: cannot keep .*targets lie in the image"):
         train({**SEGMENTATION, "data": data}, "runs", {"loader.cache": "ram"})
 
 
