@@ -198,6 +198,9 @@ def test_missing_opencv_is_named_with_what_brings_it(monkeypatch):
     with pytest.raises(UsageError, match="OpenCV is not installed") as raised:
         Pipeline([Resize(size=8)], 0, False, one_warp=True)
     assert 'pip install "imgfw[fast]"' in str(raised.value.hint)
+    batches = [RandomHorizontalFlip()]
+    for transforms, in_batches in (([], False), ([lambda *sample: sample], False), (batches, True)):
+        Pipeline(transforms, 0, in_batches, one_warp=True)  # nothing to warp on samples
     opencv.opencv.cache_clear()
 
 
