@@ -21,7 +21,7 @@ from imgfw.engine.input.data import build_data
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN
-from measuring import Effort, Seconds, Spread, Stopwatch, Variant, interleave, ratios
+from measuring import Effort, Seconds, Spread, Variant, interleave, ratios, timed
 from page import goals, table
 from PIL import Image
 from torch import Tensor
@@ -82,7 +82,7 @@ def imgfw_input(recipe: dict[str, Any]) -> Variant:
         for raw in parts.train_loader.run(jobs):
             parts.train_feeder.prepare(raw)
 
-    return _timed(consume)
+    return timed(consume)
 
 
 class Loaded(Dataset[tuple[Tensor, int]]):
@@ -108,16 +108,7 @@ def torchvision_input(items: Sequence[Any], load: Callable[[Any], Any], transfor
         for _ in loader:
             pass
 
-    return _timed(consume)
-
-
-def _timed(work: Callable[[], None]) -> Variant:
-    def run() -> Seconds:
-        watch = Stopwatch()
-        work()
-        return watch.read()
-
-    return run
+    return timed(consume)
 
 
 def _as_tensor(path: Path) -> Tensor:

@@ -15,7 +15,7 @@ from imgfw.engine.input.workers import BatchLoader
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw_runs import PLUGIN
-from measuring import Effort, Seconds, Spread, Stopwatch, Variant, interleave, ratios
+from measuring import Effort, Spread, Variant, interleave, ratios, timed
 from page import goals, table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -54,7 +54,7 @@ def imgfw_input(samples: int) -> Variant:
         for raw in loader.run(jobs):
             feeder.prepare(raw)
 
-    return _timed(consume)
+    return timed(consume)
 
 
 class OneByOne(Dataset[tuple[Tensor, Tensor]]):
@@ -96,16 +96,7 @@ def torchvision_input(samples: int, pil: bool) -> Variant:
         for _ in loader:
             pass
 
-    return _timed(consume)
-
-
-def _timed(work: Callable[[], None]) -> Variant:
-    def run() -> Seconds:
-        watch = Stopwatch()
-        work()
-        return watch.read()
-
-    return run
+    return timed(consume)
 
 
 def measure(effort: Effort) -> str:
