@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.dataset import ChannelStatistics, DatasetInfo
-from imgfw.contract.errors import DataError
+from imgfw.contract.errors import BadSampleError, DataError
 from imgfw.contract.task import Task
 from imgfw.engine.building import build_model, settle_precision
 from imgfw.engine.components import build
@@ -64,22 +64,48 @@ class Predictor:
             DataError: an image has other channels than those that the model was trained on.
         """
         records: list[dict[str, Any]] = []
-        for start in range(0, len(images), batch_size):
-            transformed = self._read(images[start : start + batch_size])
-            sizes = {tuple(image.shape) for image in transformed}
-            if len(sizes) > 1 and not self._about.computes_losses:
-                records.extend(record for image in transformed for record in self._predict_batch([image]))
-            else:
-                records.extend(self._predict_batch(transformed))
+        for record in self.predict_readable(images, batch_size=batch_size):
+            if isinstance(record, BadSampleError):
+                raise record
+            records.append(record)
         return records
 
-    def _read(self, images: Sequence[Image]) -> list[Tensor]:
+    def predict_readable(
+        self, images: Sequence[Image], *, batch_size: int = 32
+    ) -> Iterator[dict[str, Any] | BadSampleError]:
+        """Predict images as `predict` does, but go on after one that cannot be read.
+
+        Yields:
+            for each image, in order, its dict, or what is wrong with it.
+
+        Raises:
+            DataError: an image has other channels than those that the model was trained on.
+        """
+        for start in range(0, len(images), batch_size):
+            found = self._read(images[start : start + batch_size])
+            records = iter(self._predict_alike([image for image in found if isinstance(image, Tensor)]))
+            yield from (image if isinstance(image, BadSampleError) else next(records) for image in found)
+
+    def _read(self, images: Sequence[Image]) -> list[Tensor | BadSampleError]:
         """Read images and send them through the transforms on samples, as in evaluation."""
-        indices = range(len(images))
-        leads = self._pipeline.leads(0, indices) if self._task.of_whole_images else None
+        leads = self._pipeline.leads(0, range(len(images))) if self._task.of_whole_images else None
         asked: Sequence[LeastSize | None] = leads or [None] * len(images)
-        samples = [(self._as_tensor(item, lead), None) for item, lead in zip(images, asked, strict=True)]
-        return [image for image, _ in self._pipeline.apply_to_samples(samples, 0, indices, leads)]
+        found = [self._as_tensor(item, lead) for item, lead in zip(images, asked, strict=True)]
+        readable = [place for place, image in enumerate(found) if isinstance(image, Tensor)]
+        samples = [(found[place], None) for place in readable]
+        theirs = leads and [leads[place] for place in readable]
+        for place, (image, _) in zip(
+            readable, self._pipeline.apply_to_samples(samples, 0, readable, theirs), strict=True
+        ):
+            found[place] = image
+        return found
+
+    def _predict_alike(self, images: list[Tensor]) -> list[dict[str, Any]]:
+        """Predict images at once, or one by one where the model wants images of one size, and they differ."""
+        sizes = {tuple(image.shape) for image in images}
+        if len(sizes) > 1 and not self._about.computes_losses:
+            return [record for image in images for record in self._predict_batch([image])]
+        return self._predict_batch(images) if images else []
 
     def _predict_batch(self, images: list[Tensor]) -> list[dict[str, Any]]:
         batch = collate_images(images, accepts_lists=True)
@@ -93,9 +119,12 @@ class Predictor:
             outputs, _ = split_outputs(self.model(batch), self._about.auxiliary)
             return self._task.records(self._task.predictions(outputs))
 
-    def _as_tensor(self, image: Image, least_size: LeastSize | None) -> Tensor:
+    def _as_tensor(self, image: Image, least_size: LeastSize | None) -> Tensor | BadSampleError:
         if isinstance(image, str | Path):
-            read: Tensor = read_image(image, channels=self.info.channels, least_size=least_size)
+            try:
+                read: Tensor = read_image(image, channels=self.info.channels, least_size=least_size)
+            except BadSampleError as error:
+                return error
             return read
         tensor = image if isinstance(image, Tensor) else F.pil_to_tensor(image)
         if tensor.dtype != torch.uint8 or tensor.ndim != 3 or tensor.shape[0] != self.info.channels:

@@ -91,6 +91,24 @@ def test_evaluation_as_json_holds_the_metrics_by_name(imgfw, classifier_run):
     assert 0 <= data["metrics"]["val/accuracy"] <= 1
 
 
+@pytest.mark.parametrize("has_val", [True, False])
+def test_a_split_that_is_not_there_is_told_with_one_that_is(imgfw, train, tmp_path, has_val):
+    for number in range(8):
+        path = tmp_path / "photos" / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    data = {"type": "image_folder", "root": str(tmp_path / "photos")}
+    loader = {"num_workers": 0, "batch_size": 2}
+    split = {"val_fraction": 0.5 * has_val}
+    checkpoint = {"monitor": "val/loss" if has_val else "train/loss"}
+    folder = train(model="tinynet", data=data, loader=loader, split=split, checkpoint=checkpoint)
+    result = imgfw("evaluate", folder)
+    assert result.exit_code == 2
+    assert f"{folder} has no test split." in result.stderr
+    assert (f"There is a val split: imgfw evaluate {folder} --split val." in result.stderr) == has_val
+    assert imgfw("evaluate", folder, "--split", "val").exit_code == (0 if has_val else 2)
+
+
 def test_evaluation_of_a_folder_that_is_no_run_is_an_error(imgfw, tmp_path):
     result = imgfw("evaluate", tmp_path)
     assert result.exit_code != 0
@@ -122,11 +140,31 @@ def test_predicting_nothing_is_an_error(imgfw, classifier_run, tmp_path):
     assert imgfw("predict", classifier_run, "empty").exit_code == 3
 
 
-def test_an_unreadable_image_is_named(imgfw, classifier_run, images):
+def test_unreadable_images_are_listed_after_the_others_were_predicted(imgfw, classifier_run, images):
+    whole = imgfw("predict", classifier_run, images, "--json").stdout.splitlines()
     (images / "b.png").write_bytes(b"no image")
+    (images / "more" / "a.png").write_bytes(b"")
     result = imgfw("predict", classifier_run, images)
     assert result.exit_code == 3
-    assert str(images / "b.png") in result.stderr
+    good = [images / "a.png", images / "more" / "c.jpg"]
+    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == [str(file) for file in good]
+    assert "2 of 4 images cannot be read:\n" in result.stderr
+    assert f"  {images / 'b.png'}: " in result.stderr
+    assert f"  {images / 'more' / 'a.png'}: " in result.stderr
+    as_json = imgfw("predict", classifier_run, images, "--json")
+    assert as_json.exit_code == 3
+    lines = as_json.stdout.splitlines()
+    assert [lines[0], lines[3]] == [whole[0], whole[3]]
+    assert [set(json.loads(line)) for line in lines[1:3]] == [{"file", "error"}] * 2
+
+
+def test_a_folder_of_unreadable_images_only_predicts_nothing(imgfw, segmenter_run, images):
+    for file in images.rglob("*.*g"):
+        file.write_bytes(b"no image")
+    result = imgfw("predict", segmenter_run, images, "--output", "masks")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "4 of 4 images cannot be read" in result.stderr
+    assert "note" not in result.stderr
 
 
 def test_masks_are_written_as_palette_images(imgfw, segmenter_run, images, tmp_path):
