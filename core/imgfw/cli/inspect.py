@@ -23,14 +23,27 @@ def inspect(checkpoint: Path, tensors: bool, as_json: bool) -> None:
     if (checkpoint / "checkpoints").is_dir():
         report = inspect_run(checkpoint)
         problems = [item["problem"] for item in report["checkpoints"] if item["problem"]]
-        show = _show_run
+        show, hint = _show_run, _way_out(report)
     else:
         report = inspect_checkpoint(checkpoint, tensors)
         problems = report["problems"]
-        show = _show_checkpoint
+        show, hint = _show_checkpoint, _TAKES_WHOLE
     print_json(report) if as_json else show(report)
     if problems:
-        raise DataError(" ".join(problems), "imgfw run --resume takes the newest checkpoint that is whole.")
+        raise DataError(" ".join(problems), hint)
+
+
+_TAKES_WHOLE = "imgfw run --resume takes the newest checkpoint that is whole."
+
+
+def _way_out(report: dict[str, Any]) -> str:
+    """What can be done where some checkpoints of a run are damaged, or all are."""
+    if not all(item["problem"] for item in report["checkpoints"]):
+        return _TAKES_WHOLE
+    return (
+        "No checkpoint of the run is whole, so it can neither go on nor be used: put one back from a copy, "
+        "or train again with its recipe, which recipe.json holds as it was given."
+    )
 
 
 def _show_run(report: dict[str, Any]) -> None:

@@ -86,14 +86,17 @@ def _copy(recipe: Mapping[str, Any], label: str) -> Any:
 def _override(data: dict[str, Any], word: str) -> str:
     """Apply one `path=value` to the data; return the path as messages write it."""
     path, equals, text = word.partition("=")
-    steps = re.findall(r"[^.\[\]]+", path)
+    found = re.findall(r"(\[?)([^.\[\]]+)", path)
+    steps, positions = [step for _, step in found], [bool(bracket) for bracket, _ in found]
     if not equals or not steps:
         raise UsageError(f'--set {word}: write it as path=value, for example "optimizer.lr=0.01".')
     target: Any = data
     keys: list[str | int] = []
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following, is_position in zip(steps, [*steps[1:], None], positions, strict=True):
         key: Any = step
-        if isinstance(target, list):
+        if isinstance(target, list) or (is_position and not target):
+            if not target:
+                raise _no_position(join_path("", keys), isinstance(target, list), word)
             if not re.fullmatch("[0-9]{1,9}", step) or int(step) >= len(target):
                 raise UsageError(f"--set {word}: {step!r} is no position in a list of {len(target)}.")
             key = int(step)
@@ -111,6 +114,15 @@ def _override(data: dict[str, Any], word: str) -> str:
         target[key] = child
         target = child
     return join_path("", keys)
+
+
+def _no_position(path: str, is_list: bool, word: str) -> UsageError:
+    """The error for a change of an item where there is none."""
+    what = f"{path} is an empty list" if is_list else f"the recipe gives no {path or 'list'}"
+    return UsageError(
+        f"--set {word}: {what}, so there is no item to change.",
+        f'Give the whole list; of components, for example: --set \'{path}=[{{"type": "NAME"}}]\'.',
+    )
 
 
 def _parse_value(text: str, word: str) -> Any:

@@ -108,6 +108,18 @@ def test_a_run_lists_its_checkpoints_and_which_are_damaged(imgfw, run, name):
     assert rows == [["1", "whole", "best"], ["2", "damaged"], ["2-step-1", "whole", "last"]]
 
 
+def test_a_run_without_a_whole_checkpoint_is_told_what_is_left_to_do(imgfw, run):
+    for name in ("1", "2"):
+        damage(run / "checkpoints" / name / "state.json")
+    assert "--resume takes the newest checkpoint that is whole" in imgfw("inspect", str(run)).stderr
+    damage(run / "checkpoints" / "2-step-1" / "state.json")
+    result = imgfw("inspect", str(run))
+    assert result.exit_code == 3
+    assert "--resume" not in result.stderr
+    assert "No checkpoint of the run is whole" in result.stderr
+    assert "put one back from a copy, or train again" in result.stderr
+
+
 def test_what_is_no_checkpoint_is_refused(imgfw, tmp_path):
     result = imgfw("inspect", str(tmp_path / "none"))
     assert (result.exit_code, "is no folder of a checkpoint" in result.stderr) == (2, True)

@@ -237,6 +237,11 @@ def test_set_remembers_what_it_changed_in_one_way_of_writing() -> None:
         ("epochs", '--set epochs: write it as path=value, for example "optimizer.lr=0.01".'),
         ("=3", '--set =3: write it as path=value, for example "optimizer.lr=0.01".'),
         ("transforms.train[2]=x", "--set transforms.train[2]=x: '2' is no position in a list of 2."),
+        (
+            "callbacks[0].patience=3",
+            "--set callbacks[0].patience=3: the recipe gives no callbacks, so there is no item to change. "
+            'Give the whole list; of components, for example: --set \'callbacks=[{"type": "NAME"}]\'.',
+        ),
         ("transforms.train.size=3", "--set transforms.train.size=3: 'size' is no position in a list of 2."),
         ("optimizer.lr.x=1", "--set optimizer.lr.x=1: 'lr' holds 0.001, which has no settings."),
         ("transforms.train[²]=x", "--set transforms.train[²]=x: '²' is no position in a list of 2."),

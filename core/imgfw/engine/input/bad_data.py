@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imgfw.contract.errors import DataError
 from imgfw.engine.input.splits import BadSample
+from imgfw.engine.saving.checkpoint_folder import ordered
 from imgfw.engine.saving.files import append_whole, writing
 
 _HEADER = ["split", "index", "source", "reason"]
@@ -54,6 +55,20 @@ class Quarantine:
             self._write(self.path, list(new.values()))
         for sample in new.values():
             self._say(f"left out: {sample.source}: {sample.reason}")
+
+    def advice(self) -> str:
+        """What can be done where a run met more bad samples than it may: it may have begun just now."""
+        if self.path is None or not self._writes:
+            return f"Mend them{f' and delete {self.path.name}' if self.path else ''}."
+        run = self.path.parent
+        if not ordered(run / "checkpoints"):
+            return (
+                'Mend them, or raise "max_bad_fraction", and start a new run: of this one nothing was saved.'
+            )
+        return (
+            f"Mend them and delete {self.path.name}, or raise max_bad_fraction, and go on: "
+            f"imgfw run --resume {run}, with --set max_bad_fraction=… to raise it."
+        )
 
     def _read(self) -> None:
         """Read what was added since the last time."""
@@ -136,7 +151,7 @@ class BadDataPolicy:
             f"{len(left_out)} of the {size:,} samples of the {split} split cannot be used; "
             f'"max_bad_fraction": {self._max_fraction:g} allows {allowed}. '
             f"{f'{path} lists them; the' if path else 'The'} first: {_listed(left_out, 3)}.",
-            f'Mend them{f" and delete {path.name}" if path else ""}, or raise "max_bad_fraction".',
+            self._quarantine.advice(),
         )
 
 

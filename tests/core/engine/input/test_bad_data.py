@@ -89,9 +89,19 @@ def test_the_error_says_how_many_where_they_are_listed_and_the_first(path):
     assert str(raised.value) == (
         '12 of the 100 samples of the train split cannot be used; "max_bad_fraction": 0.05 allows 5. '
         f"{path} lists them; the first: 0.png: is empty; 1.png: is empty; 2.png: is empty; and 9 more. "
-        'Mend them and delete quarantine.csv, or raise "max_bad_fraction".'
+        'Mend them, or raise "max_bad_fraction", and start a new run: of this one nothing was saved.'
     )
     assert len(listed(path)) == 13
+
+
+def test_a_run_that_saved_something_can_go_on(path):
+    (path.parent / "checkpoints" / "3").mkdir(parents=True)
+    with pytest.raises(DataError) as raised:
+        policy_of(path).handle(MANY)
+    assert raised.value.hint == (
+        "Mend them and delete quarantine.csv, or raise max_bad_fraction, and go on: "
+        f"imgfw run --resume {path.parent}, with --set max_bad_fraction=… to raise it."
+    )
 
 
 def test_the_splits_have_budgets_of_their_own(path):
