@@ -325,6 +325,10 @@ def _optimizer(resolved: ResolvedRecipe, data: Data, model: nn.Module) -> torch.
         raise PluginError(
             f"optimizer: {resolved.optimizer.provider.qualified} returned no torch.optim.Optimizer."
         )
+    for name, asked in resolved.optimizer.values.items():
+        used = optimizer.defaults.get(name)
+        if asked == "auto" and isinstance(used, bool):
+            resolved.auto[f"optimizer.{name}"] = used
     return optimizer
 
 

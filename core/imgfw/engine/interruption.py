@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from imgfw.contract.errors import InterruptedRun
 from imgfw.engine import distributed
 
 STOP_SIGNALS = tuple(
@@ -56,6 +57,35 @@ def watch_signals(interruption: Interruption) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stoppable(interruption: Interruption, what: str = "Stopped before the first step.") -> Iterator[None]:
+    """Let a signal end at once what has nothing to save.
+
+    Raises:
+        InterruptedRun: one came; its message is `what`.
+    """
+    try:
+        with watch_signals(interruption):
+            yield
+    except KeyboardInterrupt:
+        raise InterruptedRun(what, "", interruption.signal_number or signal.SIGINT) from None
+
+
+@contextmanager
+def nothing_kept(what: str) -> Iterator[None]:
+    """Let a signal end work of which nothing is kept, the runs within it too.
+
+    Raises:
+        InterruptedRun: one came.
+    """
+    message = f"{what} was stopped; nothing of it is kept."
+    try:
+        with stoppable(Interruption(), message):
+            yield
+    except InterruptedRun as error:
+        raise InterruptedRun(message, "", error.exit_code - 128) from None
 
 
 def ignore_signals_in_worker(worker: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback
-from imgfw.contract.errors import InterruptedRun, UsageError
+from imgfw.contract.errors import UsageError
 from imgfw.engine import distributed
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console, make_console
@@ -18,7 +17,7 @@ from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.data import build_data
 from imgfw.engine.input.workers import serving
-from imgfw.engine.interruption import Interruption, watch_signals
+from imgfw.engine.interruption import Interruption, stoppable
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming.restoring import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.saving import checkpoint
@@ -57,7 +56,7 @@ def run(
         InterruptedRun: a signal ended the run; its state was saved.
     """
     interruption = Interruption()
-    with _stoppable(interruption), _processes():
+    with stoppable(interruption), _processes():
         source = read_recipe(recipe, overrides)
         checked = check(source, catalog or Catalog())
         console = make_console(quiet or not distributed.is_main())
@@ -100,7 +99,7 @@ def resume(
         RecipeError: the recipe is wrong.
     """
     interruption = Interruption()
-    with _stoppable(interruption), _processes():
+    with stoppable(interruption), _processes():
         opened = RunFolder.open(folder, distributed.is_main())
         with only_trainer(opened.path):
             console = make_console(quiet or not distributed.is_main())
@@ -111,7 +110,7 @@ def resume(
                 console.line(f"warning: {sentence}")
             check_run_state(found)
             resolved, changes = changed_recipe(opened, recipe, overrides, catalog)
-            refuse(opened.path, changes, found.state, allow_changes)
+            refuse(opened.path, changes, found.state, allow_changes, resolved.model)
             if found.state["progress"]["finished"] and not reopen(opened.path, found.state, changes):
                 done = _result_of(opened)
                 if done is not None:
@@ -150,25 +149,17 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         quarantine = Quarantine(opened.quarantine, lambda sentence: None, writes=False)
         data = build_data(resolved, quarantine, statistics_of(best.state))
         if getattr(data.views, split) is None:
-            raise UsageError(f"The data of {opened.path} has no {split} split.", "Set split.test_fraction.")
+            raise _no_such_split(opened.path, split, data.views.val is not None)
         parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
         with serving(parts.loaders):
             return evaluate_split(parts, split, Console(quiet=True))
 
 
-@contextmanager
-def _stoppable(interruption: Interruption) -> Iterator[None]:
-    """Let a signal end what comes before a session's first step as it ends the session.
-
-    Raises:
-        InterruptedRun: one came.
-    """
-    try:
-        with watch_signals(interruption):
-            yield
-    except KeyboardInterrupt:
-        number = interruption.signal_number or signal.SIGINT
-        raise InterruptedRun("Stopped before the first step.", "", number) from None
+def _no_such_split(folder: Path, split: str, has_val: bool) -> UsageError:
+    hint = f"For one in another run, set split.{split}_fraction."
+    if has_val:
+        hint = f"There is a val split: imgfw evaluate {folder} --split val. {hint}"
+    return UsageError(f"The data of {folder} has no {split} split.", hint)
 
 
 @contextmanager

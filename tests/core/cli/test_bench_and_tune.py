@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from imgfw.cli.bench import show
@@ -21,6 +26,7 @@ def test_bench_prints_json_alone_on_stdout(imgfw, write_recipe):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["raw"] is None
     assert "warming up" in result.stderr
+    assert result.stderr.endswith("a whole process of 1 step\n")
 
 
 def test_bench_prints_tables(capsys):
@@ -50,7 +56,7 @@ def test_bench_prints_tables(capsys):
     ]
     assert lines[8].endswith("0.900")
     assert lines[10].endswith("9.94")
-    assert lines[12].endswith("1,024 MiB")
+    assert lines[12].endswith("1 GiB")
     assert lines[13].endswith("40.5%")
     assert lines[14].endswith("device NVIDIA H100, precision bf16")
 
@@ -72,3 +78,23 @@ def test_a_wrong_recipe_is_refused_as_by_run(verb, imgfw, write_recipe):
     result = imgfw(verb, write_recipe(model="nonesuch"))
     assert result.exit_code == 2
     assert 'there is no model "nonesuch"' in result.stderr
+
+
+@pytest.mark.parametrize("phase", ["warming up", "a whole process"])
+def test_a_bench_that_is_stopped_leaves_nothing(write_recipe, tmp_path, phase):
+    recipe, temporary = write_recipe(**TINY), tmp_path / "temporary"
+    temporary.mkdir()
+    words = ["--rounds", "1", "--seconds", "0.01" if phase.startswith("a") else "60", "--steps", "1000000"]
+    environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "imgfw", "bench", str(recipe), *words]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as bench:
+        said = next(line for line in bench.stderr if line.startswith(phase))
+        while phase.startswith("a") and not list(temporary.glob("imgfw-bench-*/*-2/checkpoints")):
+            time.sleep(0.01)
+        bench.send_signal(signal.SIGTERM)
+        rest = bench.stderr.read()
+    assert bench.returncode == 143, said + rest
+    assert "The measurement was stopped; nothing of it is kept." in rest
+    assert not list(temporary.glob("imgfw-*"))

@@ -131,3 +131,26 @@ def test_what_cannot_be_trained_is_an_error_of_its_own(verify):
     result = verify([], "--set", "model=resnet19")
     assert result.exit_code == 2
     assert "resnet19" in result.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--kill"]])
+def test_a_run_that_the_error_names_is_kept(verify, monkeypatch, tmp_path, words):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    diverging = ["--set", "optimizer.lr=1e30", "--set", "optimizer.type=sgd", "--steps", "8"]
+    result = verify([], *diverging, *words)
+    assert result.exit_code == 5
+    [folder] = place.glob("imgfw-verify-*/straight/*")
+    assert f"The run is in {folder}." in result.stderr
+    assert (folder / "summary.json").is_file()
+
+
+def test_a_verification_that_fails_leaves_nothing_that_it_does_not_name(verify, monkeypatch, tmp_path):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    assert verify([], "--set", "model=resnet19").exit_code == 2
+    assert verify(["noise"], "--steps", "2", "--interruptions", "1").exit_code == 4
+    assert not list(place.iterdir())

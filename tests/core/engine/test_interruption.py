@@ -10,7 +10,12 @@ import threading
 import imgfw
 import pytest
 from imgfw.engine import runs
-from imgfw.engine.interruption import Interruption, ignore_signals_in_worker, watch_signals
+from imgfw.engine.interruption import (
+    Interruption,
+    ignore_signals_in_worker,
+    nothing_kept,
+    watch_signals,
+)
 from imgfw.engine.saving.lock import only_trainer
 
 from .conftest import CLASSIFICATION
@@ -125,3 +130,24 @@ def test_a_lock_that_cannot_be_written_is_named_with_the_free_bytes(tmp_path):
         only_trainer(tmp_path / "missing"),
     ):
         pytest.fail("not locked")
+
+
+def test_a_lock_names_its_holder_while_it_is_held_and_leaves_no_trace(tmp_path):
+    lock = tmp_path / ".lock"
+    lock.write_text("process 1 on elsewhere\n")  # of a run that was killed
+    with pytest.raises(imgfw.UsageError, match="refused"), only_trainer(tmp_path):
+        assert lock.read_text().startswith(f"process {os.getpid()} on ")
+        raise imgfw.UsageError("refused")
+    assert lock.read_text() == "process 1 on elsewhere\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_of_which_nothing_is_kept_ends_with_the_code_of_the_signal(number):
+    with pytest.raises(imgfw.InterruptedRun) as stopped, nothing_kept("The proof"):
+        send(number)
+    assert stopped.value.exit_code == 128 + number
+    assert str(stopped.value) == "The proof was stopped; nothing of it is kept."
+    with pytest.raises(imgfw.InterruptedRun) as within, nothing_kept("The proof"):
+        raise imgfw.InterruptedRun("Stopped; the state is saved.", "Resume with: …", number)
+    assert str(within.value) == str(stopped.value)
+    assert within.value.exit_code == stopped.value.exit_code

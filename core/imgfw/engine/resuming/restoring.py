@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from imgfw.engine.building import Parts
     from imgfw.engine.saving.checkpoint import Checkpoint
+    from imgfw.recipe.nodes import Node
 
 _LENGTH = ("train.epochs", "train.steps")
 
@@ -55,17 +56,33 @@ def changed_recipe(
         return own, []
     source = source_of(folder, overrides) if recipe is None else read_recipe(recipe, overrides)
     old, new = own.to_json(), check(source, catalog).recipe.to_json()
-    for section in SECTIONS:
-        settled = {key: old[section][key] for key, value in new[section].items() if value == "auto"}
-        new[section] |= settled
+    for section in (*SECTIONS, "optimizer"):
+        if old[section].get("type") == new[section].get("type"):
+            new[section] = _settled(new[section], old[section])
     settled_source = replace(read_recipe(new), any_plugin_file=True)
     return check(settled_source, catalog).recipe, differences(old, new)
 
 
+def _settled(section: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of a recipe with the values of another for what is `auto` in it."""
+    return {key: other.get(key, value) if value == "auto" else value for key, value in section.items()}
+
+
 def refuse(
-    folder: Path, changes: Sequence[Difference], state: Mapping[str, Any], allow_changes: bool
+    folder: Path,
+    changes: Sequence[Difference],
+    state: Mapping[str, Any],
+    allow_changes: bool,
+    model: Node,
 ) -> None:
     """Let changes pass that may be made.
+
+    Args:
+        folder: the run's.
+        changes: all of them.
+        state: of the checkpoint to go on from.
+        allow_changes: whether they may change the trajectory.
+        model: of the recipe to go on with.
 
     Raises:
         UsageError: naming every change, and what to do.
@@ -81,10 +98,10 @@ def refuse(
     judged = [(change, judge(change, done)) for change in changes]
     effects = {rule.effect for _, rule in judged}
     if Effect.IMPOSSIBLE in effects:
-        hint = (
-            "Leave out what is impossible, or start a new run; many models begin with this run's best "
-            f"weights by: --set model.pretrained={folder}/checkpoints/best/model.safetensors"
-        )
+        hint = "Leave out what is impossible, or start a new run."
+        weights = folder / "checkpoints" / "best" / "model.safetensors"
+        if _begins_with(model, weights) and not any(change.path == "model" for change in changes):
+            hint += f" It begins with this run's best weights by: --set model.pretrained={weights}"
     elif Effect.TRAJECTORY in effects and not allow_changes:
         hint = "Go on with the changes by --allow-changes; the run is then no longer what its start promised."
     else:
@@ -95,6 +112,15 @@ def refuse(
         for change, rule in sorted(judged, key=lambda pair: order.index(pair[1].effect))
     ]
     raise UsageError("\n".join([f"{folder} cannot go on with these changes as they are:", *lines, ""]), hint)
+
+
+def _begins_with(model: Node, weights: Path) -> bool:
+    """Whether a model has the setting that names a file of weights to begin with."""
+    own = {name: value for name, value in model.to_json().items() if name in model.provider.setting_names}
+    if "pretrained" not in own:
+        return False
+    _, problems = model.provider.validate(own | {"pretrained": str(weights)}, model.path)
+    return not problems
 
 
 def _done(state: Mapping[str, Any]) -> Done:
@@ -196,7 +222,8 @@ def _restore(parts: Parts, progress: Progress, state: Mapping[str, Any]) -> None
     _count_anew(progress, before["plan"]["steps_per_epoch"], parts.plan)
     if before["aim"] != now["aim"]:
         progress.best = None
-    if all(before[key] == now[key] for key in ("plan", "optimizer", "scheduler")):
+    optimizer = _settled(before["optimizer"], now["optimizer"])  # earlier versions noted `auto` as it was
+    if optimizer == now["optimizer"] and all(before[key] == now[key] for key in ("plan", "scheduler")):
         parts.optimizer.load_state_dict(state["optimizer"])
         parts.schedule.load_state_dict(state["schedule"])
     else:

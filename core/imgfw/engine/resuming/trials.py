@@ -208,9 +208,10 @@ def _run_until(step: int | None, command: Sequence[str], parent: Path) -> None:
         try:
             while step is not None and process.poll() is None and _last_step(parent) < step:
                 time.sleep(_POLL_SECONDS)
-            if step is not None:
-                process.kill()
+            if step is None:
+                process.wait()
         finally:
+            process.kill()  # also where a signal ends the waiting; it does nothing to one that has ended
             code = process.wait()
         said.seek(0)
         if code not in (0, -signal.SIGKILL):

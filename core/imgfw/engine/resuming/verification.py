@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imgfw.catalog.catalog import Catalog
+from imgfw.contract.errors import ImgfwError, InterruptedRun
+from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.resuming.comparison import differing, of_run
 from imgfw.engine.resuming.trials import Trial, Trials, train_interrupted, train_killed, train_straight
 
@@ -62,6 +66,7 @@ class Verification:
         )
 
 
+@nothing_kept("The proof")
 def verify_resume(
     recipe: str | Path,
     *,
@@ -86,10 +91,11 @@ def verify_resume(
         catalog: the plugins to use; by default those installed.
 
     Raises:
-        ImgfwError: the recipe cannot be trained.
+        ImgfwError: the recipe cannot be trained. A run that the message names is kept.
+        InterruptedRun: a signal came.
     """
-    with tempfile.TemporaryDirectory(prefix="imgfw-verify-") as folder:
-        trials = Trials(recipe, overrides, Path(folder), catalog or Catalog())
+    with _temporary_folder() as folder:
+        trials = Trials(recipe, overrides, folder, catalog or Catalog())
         straight, steps, steps_per_epoch = _straight(trials, steps)
         places = random.Random(seed)
         if kill is None:
@@ -103,6 +109,22 @@ def verify_resume(
             varying = differing(expected, of_run(train_straight(trials, "again", steps)[0].folder))
         rows = [_row(name, differences, varying) for name in dict.fromkeys((*expected, *found))]
         return Verification(steps, steps_per_epoch, resumed.stops, rows, resumed.lost)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is removed afterwards, unless an error sends its reader there."""
+    folder, is_named = Path(tempfile.mkdtemp(prefix="imgfw-verify-")), False
+    try:
+        yield folder
+    except InterruptedRun:
+        raise
+    except ImgfwError as error:
+        is_named = str(folder) in str(error)
+        raise
+    finally:
+        if not is_named:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _straight(trials: Trials, steps: int | None) -> tuple[Trial, int, int]:

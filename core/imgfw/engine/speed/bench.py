@@ -18,12 +18,14 @@ import torch
 
 from imgfw.catalog.catalog import Catalog
 from imgfw.contract.errors import ImgfwError
+from imgfw.contract.wording import counted
 from imgfw.engine.building import Parts, batch_plan, build_parts
 from imgfw.engine.console import Console
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import Data, build_data
+from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.precision import choose_device
 from imgfw.engine.runs import run
 from imgfw.engine.speed.bare_step import BareStep, delivery_of
@@ -113,6 +115,7 @@ class Measured:
         }
 
 
+@nothing_kept("The measurement")
 def bench(
     recipe: str | Path,
     *,
@@ -134,6 +137,7 @@ def bench(
 
     Raises:
         ImgfwError: the recipe cannot be run; as `imgfw run` would say.
+        InterruptedRun: a signal came.
     """
     resolved = check(read_recipe(recipe, overrides), catalog).recipe
     data = build_data(resolved, Quarantine())
@@ -147,7 +151,7 @@ def bench(
         with suppress(_CompleteError):
             run(recipe, overrides=changes, callbacks=[windows], catalog=catalog, quiet=True)
         measured.wall_steps = effort.wall_steps or measured.wall_steps
-        say(f"a whole process of {measured.wall_steps:,} steps")
+        say(f"a whole process of {counted(measured.wall_steps, 'step')}")
         changes[-1] = f"train.steps={measured.wall_steps}"
         seconds = _seconds_of([*command, "run", str(recipe)], changes)
     measured.wall = _images_of(batches, measured.wall_steps) / seconds

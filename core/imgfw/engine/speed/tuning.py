@@ -20,6 +20,7 @@ from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import Data, build_data
 from imgfw.engine.input.loading import usable_cores
+from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.precision import choose_device
 from imgfw.engine.saving.files import write_atomically
 from imgfw.engine.speed.bare_step import BareStep
@@ -86,6 +87,7 @@ class Tuned:
         return {"format": FORMAT, "trials": trials, "chosen": self.chosen, "out": str(self.out)}
 
 
+@nothing_kept("The search")
 def tune(
     recipe: Path,
     *,
@@ -108,6 +110,7 @@ def tune(
     Raises:
         UsageError: `out` exists, is in another folder, or is called other than JSON.
         ImgfwError: the recipe cannot be run; as `imgfw run` would say.
+        InterruptedRun: a signal came.
     """
     if out.absolute().parent != recipe.absolute().parent:
         message = f"{out} is not beside {recipe}, whose paths are relative to its folder."

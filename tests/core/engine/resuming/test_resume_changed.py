@@ -286,3 +286,44 @@ def test_samples_that_came_or_went_are_said():
     assert other_samples(info, state) is None
     fewer = dataclasses.replace(info, class_counts=(3, 3))
     assert "has 6 samples, not those 7 that the run began with" in other_samples(fewer, state)
+
+
+def test_what_auto_became_in_the_optimizer_is_written_down_and_stays(train, stop_at):
+    straight = fingerprint(train(SHORT, "straight").folder)
+    folder = runs.Path(stopped(train, stop_at, SHORT))
+    assert json.loads((folder / "recipe.resolved.json").read_text())["optimizer"]["fused"] is True
+    runs.resume(folder, {**SHORT, "output_dir": str(folder.parent)}, quiet=True)  # auto is no change
+    assert fingerprint(folder) == straight
+
+
+def test_a_run_of_an_imgfw_that_noted_auto_as_it_was_goes_on_alike(train, stop_at):
+    recipe = {**SHORT, "scheduler": "one_cycle"}
+    straight = fingerprint(train(recipe, "straight").folder)
+    folder = runs.Path(stopped(train, stop_at, recipe))
+    resolved = json.loads((folder / "recipe.resolved.json").read_text())
+    resolved["optimizer"]["fused"] = "auto"
+    (folder / "recipe.resolved.json").write_text(json.dumps(resolved))
+    last = (folder / "checkpoints" / "last").resolve()
+    found = checkpoint.load(last)
+    found.state["built_from"]["optimizer"]["fused"] = "auto"
+    checkpoint.save(last, found.model, found.state)
+    runs.resume(folder, quiet=True)
+    assert fingerprint(folder) == straight
+
+
+def test_weights_to_begin_with_are_advised_for_models_that_take_a_file(train, stop_at, tmp_path):
+    plugin = tmp_path / "plain.py"
+    plugin.write_text(
+        "import imgfw\n\n"
+        "def plain(info, *, width: int = 4, pretrained: bool = False):\n"
+        '    """One layer."""\n'
+        "    from torch import nn\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(info.channels * 256, info.num_classes))\n\n"
+        "@imgfw.hookimpl\n"
+        "def imgfw_models():\n"
+        "    return [plain]\n"
+    )
+    folder = stopped(train, stop_at, {**SHORT, "plugins": [str(plugin)], "model": "plain"})
+    for change in ("model.width=9", "model=resnet9"):
+        with pytest.raises(imgfw.UsageError, match=r"(?s)impossible: model.* or start a new run\.$"):
+            runs.resume(folder, overrides=[change], quiet=True)
