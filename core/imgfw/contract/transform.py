@@ -53,6 +53,11 @@ class Transform(Component, kind="transforms"):
     """Whether it makes the same image of the same picture at another scale, as a resizing does but a crop of
     so many pixels does not. Images are then decoded as small as the following transforms allow."""
 
+    host_parameters: ClassVar[bool] = False
+    """Whether `apply_batch` and `mix_batch` want what was drawn in the host's memory, and send the device what
+    it needs: for arithmetic on a few numbers a sample, and for choosing samples without waiting for the
+    device."""
+
     def draw(self, keys: Keys) -> Parameters:
         """Draw the random parameters of a batch.
 
@@ -81,7 +86,7 @@ class Transform(Component, kind="transforms"):
             images: uint8 or float tensor `[B, C, H, W]`.
             targets: class indices `[B]`, multi-hot rows `[B, K]`, or masks `[B, H, W]` as `tv_tensors.Mask`.
                 A transform that moves pixels must move masks alike.
-            parameters: what `draw` returned.
+            parameters: what `draw` returned, on the images' device, or on the host if `host_parameters`.
         """
         raise TypeError(f"{type(self).__name__} works on single samples only")
 
@@ -120,3 +125,14 @@ class Transform(Component, kind="transforms"):
             type(self).apply_batch is not Transform.apply_batch
             or type(self).mix_batch is not Transform.mix_batch
         )
+
+    def prefers_batches(self, device_type: str) -> bool:
+        """Whether a transform that has both works on batches, where the data allows it.
+
+        Say False where `apply_batch` is the slower one, or on a CPU, where a run's bits are promised, where it
+        agrees with `apply` within rounding only.
+
+        Args:
+            device_type: where batches are: `cpu`, `cuda`, or another of torch's.
+        """
+        return True

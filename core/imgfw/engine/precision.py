@@ -40,6 +40,13 @@ class Precision:
         return torch.amp.GradScaler(self.device.type, enabled=self.name == "fp16")
 
 
+def device_type_of(name: str) -> str:
+    """The type of the device that a recipe's `train.device` means; nothing is started on it."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name).type
+
+
 def choose_device(name: str) -> torch.device:
     """The device that a recipe's `train.device` means; a process of several gets a GPU of its own.
 
@@ -47,7 +54,7 @@ def choose_device(name: str) -> torch.device:
         UsageError: it is not there.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = device_type_of(name)
     if name.startswith("cuda") and not torch.cuda.is_available():
         hint = 'Look with imgfw doctor for the reason, or set it to "cpu".'
         raise UsageError("train.device asks for a GPU, but torch sees none.", hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgfw_plugins.transforms.color import ColorJitter, GaussianBlur, RandomGrayscale
 from imgfw_plugins.transforms.composition import RandomApply, RandomChoice
-from imgfw_plugins.transforms.cropping import CenterCrop, RandomCrop, RandomResizedCrop
+from imgfw_plugins.transforms.cropping import CenterCrop, RandomCrop
 from imgfw_plugins.transforms.erasing import RandomErasing
 from imgfw_plugins.transforms.geometry import (
     RandomAffine,
@@ -15,6 +15,7 @@ from imgfw_plugins.transforms.geometry import (
 from imgfw_plugins.transforms.mixing import Cutmix, Mixup
 from imgfw_plugins.transforms.normalization import Normalize, ToFloat
 from imgfw_plugins.transforms.policies import RandAugment, TrivialAugmentWide
+from imgfw_plugins.transforms.resized_cropping import RandomResizedCrop
 from imgfw_plugins.transforms.sizing import Pad, Resize
 
 PROVIDERS = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from imgfw import Transform, about
 
 from imgfw_plugins.transforms.ranges import Probability, Range, Size, around, height_and_width, ordered
-from imgfw_plugins.transforms.samples import PixelTransform, Row, brightest, per_image, select
+from imgfw_plugins.transforms.samples import PixelTransform, Row, brightest, in_pieces, per_image, select
 
 if TYPE_CHECKING:
     from imgfw import DatasetInfo, Keys
@@ -68,6 +68,9 @@ class ColorJitter(PixelTransform):
             "hue": keys.uniform(*self.hue),
             "hue_place": keys.integers(4),
         }
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(super().apply_batch, images, targets, parameters)
 
     def change(self, images: Tensor, parameters: Row) -> Tensor:
         """Each sample's hue comes before the first, second or third of the others, or last. So the others are
@@ -220,6 +223,30 @@ class GaussianBlur(Transform):
     def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
         from torchvision.transforms.v2 import functional as F
 
+        self._refuse_small(image)
+        sigma = float(parameters["sigma"])
+        return F.gaussian_blur(image, list(self.kernel_size), [sigma, sigma]), target
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        """Along x, then along y, every channel of every image a group of its own."""
+        from torch.nn.functional import conv2d, pad
+
+        self._refuse_small(images)
+        sigma = parameters["sigma"].to(images.device)
+        along_x, along_y = (
+            _gaussian(size, sigma).repeat_interleave(images.shape[1], 0) for size in self.kernel_size
+        )
+        work = images if images.is_floating_point() else images.float()
+        margins = [size // 2 for size in self.kernel_size for _ in range(2)]
+        work = pad(work, margins, mode="reflect").flatten(0, 1).unsqueeze(0)
+        work = conv2d(work, along_x[:, None, None, :], groups=len(along_x))
+        work = conv2d(work, along_y[:, None, :, None], groups=len(along_y)).view(images.shape)
+        return (work if images.is_floating_point() else work.round_().to(images.dtype)), targets
+
+    def prefers_batches(self, device_type: str) -> bool:
+        return device_type != "cpu"
+
+    def _refuse_small(self, image: Tensor) -> None:
         along_x, along_y = self.kernel_size
         if image.shape[-1] <= along_x // 2 or image.shape[-2] <= along_y // 2:
             from imgfw import DataError
@@ -229,5 +256,11 @@ class GaussianBlur(Transform):
                 f" an image of {image.shape[-1]} x {image.shape[-2]}.",
                 'Choose a smaller "kernel_size".',
             )
-        sigma = float(parameters["sigma"])
-        return F.gaussian_blur(image, list(self.kernel_size), [sigma, sigma]), target
+
+
+def _gaussian(size: int, sigma: Tensor) -> Tensor:
+    """Kernels of `size` pixels and of widths `sigma` `[B]`: `[B, size]`."""
+    import torch
+
+    x = torch.arange(size, dtype=sigma.dtype, device=sigma.device) - size // 2
+    return (x / sigma.unsqueeze(1)).square().div(-2).softmax(dim=1)

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from imgfw import Ge, Len, Transform, about
 
 from imgfw_plugins.transforms.ranges import Probability
-from imgfw_plugins.transforms.samples import Row, select
+from imgfw_plugins.transforms.samples import Row, of_type, taken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from imgfw import Keys
     from torch import Tensor
 
 
 class _Composition(Transform):
     """Base of transforms that hold others: draws for all of them, each from keys of its own."""
+
+    host_parameters = True
 
     def __init__(self, name: str, transforms: list[Transform]) -> None:
         for number, child in enumerate(transforms):
@@ -38,6 +42,9 @@ class _Composition(Transform):
     def works_on_batches(self) -> bool:
         return all(child.works_on_batches() for child in self.transforms)
 
+    def prefers_batches(self, device_type: str) -> bool:
+        return all(child.prefers_batches(device_type) for child in self.transforms)
+
     def draw_children(self, keys: Keys) -> Row:
         """The parameters of all children, under names with the child's position before them."""
         return {
@@ -52,6 +59,29 @@ class _Composition(Transform):
         return {
             name.removeprefix(start): value for name, value in parameters.items() if name.startswith(start)
         }
+
+    def change_some(
+        self, chosen: Tensor, numbers: Iterable[int], images: Tensor, targets: Any, parameters: Row
+    ) -> tuple[Tensor, Any]:
+        """Send some samples of a batch, and no others, through children.
+
+        Args:
+            chosen: which samples, bool `[B]`, on the host, as the parameters are.
+            numbers: of the children, in the order of work.
+        """
+        rows = chosen.nonzero().squeeze(1)
+        if not len(rows):
+            return images, targets
+        there = rows.to(images.device, non_blocking=True)
+        changed, changed_targets = taken(images, there), taken(targets, there)
+        for number in numbers:
+            child, own = self.transforms[number], self.parameters_of(number, parameters)
+            own = {name: value[rows] for name, value in own.items()}
+            if not child.host_parameters:
+                own = {name: value.to(images.device, non_blocking=True) for name, value in own.items()}
+            changed, changed_targets = child.apply_batch(changed, changed_targets, own)
+        self.keep_alike(images[0], changed[0])
+        return put(images, there, changed), put(targets, there, changed_targets)
 
     def keep_alike(self, before: Tensor, after: Tensor) -> None:
         """Check that samples which were changed still fit beside those which were not.
@@ -97,13 +127,8 @@ class RandomApply(_Composition):
         return changed, changed_target
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
-        changed, changed_targets = images, targets
-        for number, child in enumerate(self.transforms):
-            own = self.parameters_of(number, parameters)
-            changed, changed_targets = child.apply_batch(changed, changed_targets, own)
-        self.keep_alike(images, changed)
-        applied = parameters["applied"]
-        return select(applied, changed, images), select(applied, changed_targets, targets)
+        numbers = range(len(self.transforms))
+        return self.change_some(parameters["applied"], numbers, images, targets, parameters)
 
 
 @about(example={"transforms": ["random_grayscale", {"type": "random_rotation", "degrees": 10}]})
@@ -148,12 +173,17 @@ class RandomChoice(_Composition):
         return changed, changed_target
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
-        result, result_targets = images, targets
-        for number, child in enumerate(self.transforms):
-            own = self.parameters_of(number, parameters)
-            changed, changed_targets = child.apply_batch(images, targets, own)
-            self.keep_alike(images, changed)
+        for number in range(len(self.transforms)):
             chosen = parameters["chosen"] == number
-            result = select(chosen, changed, result)
-            result_targets = select(chosen, changed_targets, result_targets)
-        return result, result_targets
+            images, targets = self.change_some(chosen, [number], images, targets, parameters)
+        return images, targets
+
+
+def put(part: Any, rows: Tensor, changed: Any) -> Any:
+    """A batch of images or targets with other samples in some rows."""
+    from torch import Tensor
+
+    if not isinstance(part, Tensor) or len(rows) == len(part):
+        return changed
+    plain, others = part.as_subclass(Tensor), changed.as_subclass(Tensor)
+    return of_type(part, plain.index_copy(0, rows, others))

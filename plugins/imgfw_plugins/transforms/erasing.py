@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from imgfw_plugins.transforms.cropping import CANDIDATES, area_range, ratio_range
 from imgfw_plugins.transforms.ranges import Fill, Probability
+from imgfw_plugins.transforms.resized_cropping import CANDIDATES, area_range, ratio_range
 from imgfw_plugins.transforms.samples import PixelTransform, Row, per_image
 
 if TYPE_CHECKING:

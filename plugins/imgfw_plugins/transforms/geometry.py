@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from imgfw import Transform, Warp, about
 
 from imgfw_plugins.transforms.ranges import Fill, Probability, Range, around, fill_for, ordered
-from imgfw_plugins.transforms.samples import Row, fill_of, move, select
+from imgfw_plugins.transforms.resampling import rotated, sampled, sampling_grid, warped
+from imgfw_plugins.transforms.samples import Row, in_pieces, move, of_type, select
 
 if TYPE_CHECKING:
     from imgfw import DatasetInfo, Keys
@@ -74,8 +75,84 @@ class RandomVerticalFlip(Transform):
         return Warp(((1, 0, 0), y), (height, width))
 
 
+class _AboutCentre(Transform):
+    """Base of linear maps about the centre with a shift after them, on a canvas of the image's size.
+
+    A sample is a batch of one, so both stages make the same images.
+    """
+
+    host_parameters = True
+
+    def __init__(self, info: DatasetInfo, interpolation: Resampling, fill: Fill) -> None:
+        self.interpolation = interpolation
+        self.fill = fill_for(info, fill)
+        self.ignore_index = info.ignore_index
+
+    def rows(self, functions: Any, numbers: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        """The rows of the linear maps.
+
+        Args:
+            functions: `math` or NumPy.
+            numbers: what was drawn: floats, or float64 arrays `[B]`.
+        """
+        raise NotImplementedError
+
+    def shifts(self, height: int, width: int, numbers: Any) -> tuple[Any, Any]:
+        """Pixels to the right and down, after that."""
+        return 0, 0
+
+    def move_boxes(self, boxes: Any, parameters: Row) -> Any:
+        """Move the boxes of one sample."""
+        raise NotImplementedError
+
+    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
+        from torchvision import tv_tensors
+
+        grid = self._grid(image, {name: value.unsqueeze(0) for name, value in parameters.items()})
+
+        def change(part: Any) -> Any:
+            if isinstance(part, tv_tensors.BoundingBoxes):
+                return self.move_boxes(part, parameters)
+            return self._resampled(part, grid)
+
+        return move(change, image, target)
+
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(self._moved, images, targets, parameters)
+
+    def _moved(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        grid = self._grid(images, parameters)
+        return move(lambda part: self._resampled(part, grid), images, targets)
+
+    def warp(self, height: int, width: int, parameters: Row) -> Warp:
+        numbers = {name: value.tolist() for name, value in parameters.items()}
+        x, y = self.rows(math, numbers)
+        shift = [float(pixels) for pixels in self.shifts(height, width, numbers)]
+        return about_centre(x, y, shift, height, width, self.fill)
+
+    def _grid(self, images: Tensor, parameters: Row) -> Tensor:
+        import numpy as np
+
+        height, width = images.shape[-2:]
+        numbers = {name: value.double().cpu().numpy().T for name, value in parameters.items()}
+        shift = self.shifts(height, width, numbers)
+        return sampling_grid(*self.rows(np, numbers), shift, (height, width), images.device)
+
+    def _resampled(self, part: Any, grid: Tensor) -> Any:
+        """An image, a batch of images, or their masks, at the positions of a grid."""
+        from torch import Tensor
+        from torchvision import tv_tensors
+
+        images = part.as_subclass(Tensor).reshape(len(grid), -1, *part.shape[-2:])
+        if isinstance(part, tv_tensors.Mask):
+            moved = sampled(images, grid, "nearest", self.ignore_index)
+        else:
+            moved = sampled(images, grid, self.interpolation, self.fill)
+        return of_type(part, moved.reshape(part.shape))
+
+
 @about(example={"degrees": 30})
-class RandomRotation(Transform):
+class RandomRotation(_AboutCentre):
     """Rotate about the centre by a random angle; the image keeps its size.
 
     Args:
@@ -90,28 +167,19 @@ class RandomRotation(Transform):
     def __init__(
         self, info: DatasetInfo, *, degrees: Range, interpolation: Resampling = "nearest", fill: Fill = 0.0
     ) -> None:
+        super().__init__(info, interpolation, fill)
         self.degrees = around("degrees", degrees)
-        self.interpolation = interpolation
-        self.fill = fill_for(info, fill)
-        self.ignore_index = info.ignore_index
 
     def draw(self, keys: Keys) -> Row:
         return {"angle": keys.uniform(*self.degrees)}
 
-    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
-        angle = float(parameters["angle"])
-        return move(
-            lambda part: rotated(
-                part, angle, self.interpolation, fill_of(part, self.fill, self.ignore_index)
-            ),
-            image,
-            target,
-        )
+    def rows(self, functions: Any, numbers: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        angle = functions.radians(numbers["angle"])
+        cos, sin = functions.cos(angle), functions.sin(angle)
+        return (cos, sin), (-sin, cos)
 
-    def warp(self, height: int, width: int, parameters: Row) -> Warp:
-        angle = math.radians(float(parameters["angle"]))
-        cos, sin = math.cos(angle), math.sin(angle)
-        return about_centre((cos, sin), (-sin, cos), (0, 0), height, width, self.fill)
+    def move_boxes(self, boxes: Any, parameters: Row) -> Any:
+        return rotated(boxes, float(parameters["angle"]), self.interpolation, None)
 
 
 def about_centre(
@@ -136,16 +204,8 @@ def about_centre(
     return Warp(((*x, left), (*y, top)), (height, width), fill or 0.0)
 
 
-def rotated(part: Any, angle: float, interpolation: str, fill: Any) -> Any:
-    """Rotate an image, mask or boxes about the centre, counter-clockwise."""
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.v2 import functional as F
-
-    return F.rotate(part, angle, interpolation=InterpolationMode(interpolation), fill=fill)
-
-
 @about(example={"degrees": 15, "translate": [0.1, 0.1], "scale": [0.9, 1.1], "shear": 5})
-class RandomAffine(Transform):
+class RandomAffine(_AboutCentre):
     """Rotate, shift, scale and shear in one resampling; the image keeps its size.
 
     Args:
@@ -173,6 +233,7 @@ class RandomAffine(Transform):
         interpolation: Resampling = "nearest",
         fill: Fill = 0.0,
     ) -> None:
+        super().__init__(info, interpolation, fill)
         self.degrees = around("degrees", degrees)
         self.translate = translate
         self.scale = ordered("scale", scale)
@@ -182,9 +243,6 @@ class RandomAffine(Transform):
             (shear[:2], shear[2:]) if isinstance(shear, tuple) and len(shear) == 4 else (shear, 0.0)
         )
         self.shear_x, self.shear_y = around("shear", along_x), around("shear", along_y)
-        self.interpolation = interpolation
-        self.fill = fill_for(info, fill)
-        self.ignore_index = info.ignore_index
 
     def draw(self, keys: Keys) -> Row:
         return {
@@ -195,72 +253,31 @@ class RandomAffine(Transform):
             "shear_y": keys.uniform(*self.shear_y),
         }
 
-    def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
-        settings = {
-            "angle": float(parameters["angle"]),
-            "translate": self._shift(image.shape[-2], image.shape[-1], parameters),
-            "scale": float(parameters["scale"]),
-            "shear": [float(parameters["shear_x"]), float(parameters["shear_y"])],
-        }
-        return move(
-            lambda part: warped(
-                part, self.interpolation, fill_of(part, self.fill, self.ignore_index), **settings
-            ),
-            image,
-            target,
+    def rows(self, functions: Any, numbers: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        angle, scale = functions.radians(numbers["angle"]), numbers["scale"]
+        shear_y = functions.radians(numbers["shear_y"])
+        slope = functions.tan(functions.radians(numbers["shear_x"]))
+        cos = functions.cos(angle - shear_y) / functions.cos(shear_y)
+        sin = functions.sin(angle - shear_y) / functions.cos(shear_y)
+        return (
+            (scale * cos, scale * (-cos * slope - functions.sin(angle))),
+            (scale * sin, scale * (-sin * slope + functions.cos(angle))),
         )
 
-    def warp(self, height: int, width: int, parameters: Row) -> Warp:
-        angle, scale = math.radians(float(parameters["angle"])), float(parameters["scale"])
-        shear_x = math.radians(float(parameters["shear_x"]))
-        shear_y = math.radians(float(parameters["shear_y"]))
-        cos, sin = (
-            math.cos(angle - shear_y) / math.cos(shear_y),
-            math.sin(angle - shear_y) / math.cos(shear_y),
+    def shifts(self, height: int, width: int, numbers: Any) -> tuple[Any, Any]:
+        import numpy as np
+
+        across, down = numbers["shift"]
+        return np.rint(across * self.translate[0] * width), np.rint(down * self.translate[1] * height)
+
+    def move_boxes(self, boxes: Any, parameters: Row) -> Any:
+        shift = self.shifts(*boxes.canvas_size, {"shift": parameters["shift"].tolist()})
+        return warped(
+            boxes,
+            self.interpolation,
+            None,
+            angle=float(parameters["angle"]),
+            translate=[int(pixels) for pixels in shift],
+            scale=float(parameters["scale"]),
+            shear=[float(parameters["shear_x"]), float(parameters["shear_y"])],
         )
-        slope = math.tan(shear_x)
-        return about_centre(
-            (scale * cos, scale * (-cos * slope - math.sin(angle))),
-            (scale * sin, scale * (-sin * slope + math.cos(angle))),
-            self._shift(height, width, parameters),
-            height,
-            width,
-            self.fill,
-        )
-
-    def _shift(self, height: int, width: int, parameters: Row) -> list[int]:
-        """Pixels to the right and down."""
-        across, down = parameters["shift"].tolist()
-        return [round(across * self.translate[0] * width), round(down * self.translate[1] * height)]
-
-
-def warped(
-    part: Any,
-    interpolation: str,
-    fill: Any,
-    *,
-    angle: float = 0.0,
-    translate: list[int] | None = None,
-    scale: float = 1.0,
-    shear: list[float] | None = None,
-    center: list[float] | None = None,
-) -> Any:
-    """Map an image, mask or boxes: angles in degrees clockwise, shifts in pixels, about the centre."""
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.v2 import functional as F
-
-    return F.affine(
-        part,
-        angle=angle,
-        translate=translate or [0, 0],
-        scale=scale,
-        shear=shear or [0.0, 0.0],
-        interpolation=InterpolationMode(interpolation),
-        fill=fill,
-        center=center,
-    )
-
-
-def shear_angle(slope: float) -> float:
-    """The angle in degrees that shears by `slope` pixels a pixel."""
-    return math.degrees(math.atan(slope))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from imgfw import Ge, Interval, Transform
 
 from imgfw_plugins.transforms.color import check_grey_or_rgb
-from imgfw_plugins.transforms.geometry import Resampling, rotated, shear_angle, warped
+from imgfw_plugins.transforms.geometry import Resampling
 from imgfw_plugins.transforms.ranges import Fill, fill_for
+from imgfw_plugins.transforms.resampling import rotated, shear_angle, warped
 from imgfw_plugins.transforms.samples import Row, fill_of, move
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Row = dict[str, "Tensor"]
+_PIECE = 1 << 19
+"""Values of the images in a piece: 2 MiB as floats."""
 
 
 def move(function: Callable[[Any], Any], image: Tensor, target: Any) -> tuple[Tensor, Any]:
@@ -59,11 +61,50 @@ def select(chosen: Tensor, changed: Any, kept: Any) -> Any:
         kept: `[B, ...]`, a mask or a plain tensor; the result is of its type.
     """
     import torch
-    from torchvision import tv_tensors
 
     where = chosen.to(kept.device).view(-1, *[1] * (kept.ndim - 1))
-    result = torch.where(where, changed, kept)
-    return tv_tensors.wrap(result, like=kept) if isinstance(kept, tv_tensors.TVTensor) else result
+    return of_type(kept, torch.where(where, changed, kept))
+
+
+def of_type(part: Any, result: Tensor) -> Any:
+    """A result as the kind of tensor that it was made of: a tv_tensor like that one, or a plain one."""
+    from torchvision import tv_tensors
+
+    return tv_tensors.wrap(result, like=part) if isinstance(part, tv_tensors.TVTensor) else result
+
+
+def taken(part: Any, rows: Tensor | slice) -> Any:
+    """Some samples of a batch of images or targets; what is no tensor as it is."""
+    from torch import Tensor
+
+    return of_type(part, part.as_subclass(Tensor)[rows]) if isinstance(part, Tensor) else part
+
+
+def in_pieces(
+    work: Callable[[Tensor, Any, Row], tuple[Tensor, Any]], images: Tensor, targets: Any, parameters: Row
+) -> tuple[Tensor, Any]:
+    """Do a batch's work in pieces that fit into a CPU's cache; another device gets the batch as a whole.
+
+    For work in many steps: at images of 224 pixels it takes half the time so.
+
+    Args:
+        work: as `apply_batch`, on the parameters where they are.
+        images, targets, parameters: the batch; of the targets only masks may change.
+    """
+    import torch
+    from torchvision import tv_tensors
+
+    size = max(_PIECE // images[0].numel(), 1) if images.device.type == "cpu" else len(images)
+    if size >= len(images):
+        return work(images, targets, parameters)
+    done = []
+    for start in range(0, len(images), size):
+        rows = slice(start, start + size)
+        own = {name: value[rows] for name, value in parameters.items()}
+        done.append(work(images[rows], taken(targets, rows), own))
+    if isinstance(targets, tv_tensors.Mask):
+        targets = tv_tensors.wrap(torch.cat([masks for _, masks in done]), like=targets)
+    return torch.cat([changed for changed, _ in done]), targets
 
 
 def per_image(values: Tensor, images: Tensor) -> Tensor:

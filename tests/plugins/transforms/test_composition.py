@@ -6,11 +6,12 @@ from imgfw import UsageError
 from imgfw_plugins.transforms import (
     Mixup,
     Normalize,
+    RandAugment,
     RandomApply,
     RandomChoice,
     RandomCrop,
     RandomHorizontalFlip,
-    RandomRotation,
+    RandomResizedCrop,
     RandomVerticalFlip,
     Resize,
 )
@@ -40,6 +41,39 @@ def test_random_choice_does_one_of_its_transforms_by_weight(keys, images):
     assert parameters["chosen"].max() == 1
 
 
+class Recording(RandomHorizontalFlip):
+    """Remembers how many samples it was given."""
+
+    def __init__(self):
+        super().__init__(p=1.0)
+        self.counts = []
+
+    def apply_batch(self, images, targets, parameters):
+        assert len(images) == len(targets) == len(parameters["flip"])
+        self.counts.append(len(images))
+        return super().apply_batch(images, targets, parameters)
+
+
+def test_only_the_chosen_samples_of_a_batch_are_worked_on(keys, images):
+    first, second = Recording(), Recording()
+    some = RandomApply(transforms=[first], p=0.2)
+    drawn = some.draw(keys(100))
+    some.apply_batch(images(100), torch.arange(100), drawn)
+    assert first.counts == [int(drawn["applied"].sum())]
+    choice = RandomChoice(transforms=[first, second], p=(1, 0))
+    batch, masks = images(20), tv_tensors.Mask(images(20)[:, 0])
+    turned, turned_masks = choice.apply_batch(batch, masks, choice.draw(keys(20)))
+    assert first.counts[1:] == [20] and not second.counts
+    assert torch.equal(turned, batch.flip(-1)) and torch.equal(turned_masks, masks.flip(-1))
+    assert isinstance(turned_masks, tv_tensors.Mask)
+
+
+def test_a_composition_prefers_samples_where_one_of_its_transforms_does(info):
+    crops = RandomApply(transforms=[HORIZONTAL, RandomResizedCrop(size=32)])
+    assert crops.works_on_batches() and crops.prefers_batches("cuda") and not crops.prefers_batches("cpu")
+    assert RandomApply(transforms=[HORIZONTAL]).prefers_batches("cpu")
+
+
 def test_children_draw_independently_of_each_other(keys):
     twins = RandomApply(transforms=[RandomHorizontalFlip(), RandomHorizontalFlip()])
     drawn = twins.draw(keys(1000))
@@ -58,12 +92,12 @@ def test_compositions_nest(keys, images, info, one_by_one):
 
 
 def test_the_stages_are_those_that_all_transforms_have(info):
-    samples_only = RandomApply(transforms=[HORIZONTAL, RandomRotation(info, degrees=5)])
+    samples_only = RandomApply(transforms=[HORIZONTAL, RandAugment(info)])
     assert samples_only.works_on_samples() and not samples_only.works_on_batches()
     batches_only = RandomApply(transforms=[HORIZONTAL, Normalize(info, lambda: None, stats="half")])
     assert batches_only.works_on_batches() and not batches_only.works_on_samples()
     with pytest.raises(ValueError, match="no stage can do both"):
-        RandomApply(transforms=[RandomRotation(info, degrees=5), Normalize(info, lambda: None, stats="half")])
+        RandomApply(transforms=[RandAugment(info), Normalize(info, lambda: None, stats="half")])
 
 
 def test_a_change_of_size_or_type_within_is_refused_in_a_sentence(keys, images, info):

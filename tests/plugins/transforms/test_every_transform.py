@@ -11,7 +11,7 @@ import pytest
 import torch
 from imgfw import ChannelStatistics, DatasetInfo, Keys
 from imgfw_plugins import transforms as built_in
-from imgfw_plugins.transforms import PROVIDERS
+from imgfw_plugins.transforms import PROVIDERS, samples
 from torchvision import tv_tensors
 
 MAKE = {
@@ -29,7 +29,7 @@ MAKE = {
         info, degrees=20, translate=(0.2, 0.1), scale=(0.8, 1.2), shear=(-5, 5, -3, 3)
     ),
     "random_apply": lambda info: built_in.RandomApply(
-        transforms=[built_in.RandomHorizontalFlip(), built_in.RandomCrop(info, size=(33, 27), padding=4)]
+        transforms=[built_in.RandomHorizontalFlip(), built_in.RandomVerticalFlip()]
     ),
     "random_choice": lambda info: built_in.RandomChoice(
         transforms=[built_in.RandomVerticalFlip(p=1.0), built_in.RandomErasing(info, p=1.0)], p=(1, 3)
@@ -63,7 +63,28 @@ MADE = {name: make(_info(3)) for name, make in MAKE.items()}
 ANY = sorted(MADE)
 SAMPLE_STAGE = [name for name in ANY if MADE[name].works_on_samples()]
 BATCH_STAGE = [name for name in ANY if MADE[name].works_on_batches() and not MADE[name].num_partners]
-BOTH_STAGES = [name for name in SAMPLE_STAGE if name in BATCH_STAGE]
+SETTINGS = {
+    "gaussian_blur, wide": lambda info: built_in.GaussianBlur(kernel_size=23, sigma=(3.0, 5.0)),
+    "random_affine, smooth": lambda info: built_in.RandomAffine(
+        info, degrees=180, scale=(0.3, 3), interpolation="bilinear", fill=(9, 99, 199)[: info.channels]
+    ),
+    "random_apply, of what draws on the host": lambda info: built_in.RandomApply(
+        transforms=[built_in.RandomRotation(info, degrees=9), built_in.ColorJitter(info, contrast=0.5)]
+    ),
+    "random_choice, of all": lambda info: built_in.RandomChoice(
+        transforms=[MAKE[name](info) for name in ("gaussian_blur", "random_affine", "random_grayscale")]
+    ),
+    "random_resized_crop, larger": lambda info: built_in.RandomResizedCrop(size=(70, 50)),
+    "random_resized_crop, nearest": lambda info: built_in.RandomResizedCrop(size=20, interpolation="nearest"),
+    "random_resized_crop, not smoothed": lambda info: built_in.RandomResizedCrop(size=9, antialias=False),
+    "random_resized_crop, central": lambda info: built_in.RandomResizedCrop(
+        size=16, scale=(0.9, 1.0), ratio=(4, 5)
+    ),
+    "random_rotation, nearest": lambda info: built_in.RandomRotation(info, degrees=180, fill=77),
+}
+"""Settings with which transforms go other ways."""
+
+BOTH_STAGES = {name: MAKE[name] for name in SAMPLE_STAGE if name in BATCH_STAGE} | SETTINGS
 
 
 def test_every_provider_is_tried_here():
@@ -116,20 +137,44 @@ def test_odd_sizes_and_grey_images_keep_their_kind_in_the_sample_stage(name, cha
         assert image.shape[0] == channels
 
 
+def _samples(images, count, channels, size, floats):
+    """Noise as uint8, or as floats in 0..1, and masks of three classes."""
+    batch = images(count, channels, *size)
+    return (batch / 255 if floats else batch), tv_tensors.Mask(batch[:, 0] % 3)
+
+
+@pytest.mark.parametrize("floats", [False, True], ids=["uint8", "floats"])
+@pytest.mark.parametrize("size", [(33, 27), (29, 61)], ids=["tall", "wide"])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", BOTH_STAGES)
-def test_both_stages_make_the_same_images_and_masks_to_the_bit(name, channels, images, one_by_one):
-    transform = MAKE[name](_info(channels))
-    batch = images(24, channels, 33, 27)
-    masks = tv_tensors.Mask(batch[:, 0] % 2)
+@pytest.mark.parametrize("name", sorted(BOTH_STAGES))
+def test_both_stages_make_the_same_images_and_masks(name, channels, size, floats, images, one_by_one):
+    transform = BOTH_STAGES[name](_info(channels))
+    batch, masks = _samples(images, 24, channels, size, floats)
     parameters = transform.draw(Keys.of_samples(3, 5, range(24)))
     single_images, single_masks = one_by_one(
         transform, batch, [tv_tensors.Mask(mask) for mask in masks], parameters
     )
     together, mask_batch = transform.apply_batch(batch, masks, parameters)
-    assert isinstance(mask_batch, tv_tensors.Mask) and not isinstance(together, tv_tensors.Mask)
-    assert torch.equal(together, torch.stack(single_images).as_subclass(torch.Tensor))
+    assert isinstance(mask_batch, tv_tensors.Mask) and not isinstance(together, tv_tensors.TVTensor)
     torch.testing.assert_close(mask_batch, tv_tensors.Mask(torch.stack(single_masks)), atol=0, rtol=0)
+    expected = torch.stack(single_images).as_subclass(torch.Tensor)
+    if transform.prefers_batches("cpu"):  # to the bit, as kept images on a CPU promise
+        assert torch.equal(together, expected)
+    else:
+        rounding = 1e-5 if floats else 1
+        torch.testing.assert_close(together, expected, atol=rounding, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(BOTH_STAGES))
+def test_a_batch_comes_out_alike_in_any_pieces(name, images, monkeypatch):
+    transform = BOTH_STAGES[name](_info(3))
+    batch, masks = _samples(images, 10, 3, (33, 27), floats=False)
+    parameters = transform.draw(Keys.of_samples(3, 5, range(10)))
+    whole, whole_masks = transform.apply_batch(batch, masks, parameters)
+    monkeypatch.setattr(samples, "_PIECE", 4 * batch[0].numel())
+    pieces, piece_masks = transform.apply_batch(batch, masks, parameters)
+    assert torch.equal(pieces, whole)
+    torch.testing.assert_close(piece_masks, whole_masks, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("targets", [torch.arange(6), torch.eye(6, 4)], ids=["classes", "multi-hot rows"])

@@ -94,6 +94,34 @@ def test_an_affine_map_does_what_torchvision_does_with_the_same_numbers(images, 
     assert torch.equal(affine.apply(image, 0, row)[0], expected)
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize(("channels", "fill"), [(1, 0.0), (3, 0.0), (3, 40.0), (3, (1.0, 20.0, 200.0))])
+def test_rotations_of_a_batch_are_torchvisions(interpolation, channels, fill, images, keys):
+    info = DatasetInfo(task="segmentation", classes=("sky", "sea"), channels=channels, ignore_index=77)
+    rotation = RandomRotation(info, degrees=180, interpolation=interpolation, fill=fill)
+    batch, parameters = images(32, channels, 41, 54), rotation.draw(keys(32))
+    masks = tv_tensors.Mask(batch[:, 0].long() % 3)
+    turned, turned_masks = rotation.apply_batch(batch, masks, parameters)
+    mode, fills = F.InterpolationMode(interpolation), list(fill) if isinstance(fill, tuple) else fill or None
+    for number, angle in enumerate(parameters["angle"].tolist()):
+        expected = F.rotate(batch[number], angle, interpolation=mode, fill=fills).int()
+        off = (turned[number].int() - expected).abs()
+        assert off.max() <= 1 or (off > 1).float().mean() < 0.001
+        mask = F.rotate(tv_tensors.Mask(masks[number]), angle, fill=77)
+        assert (turned_masks[number] != mask).float().mean() < 0.001
+
+
+def test_boxes_go_where_the_map_takes_their_corners(images, boxes, detection_info, keys):
+    affine = RandomAffine(detection_info, degrees=20, translate=(0.1, 0.2), scale=(0.8, 1.2), shear=5)
+    image = tv_tensors.Image(images(1, 3, 60, 80)[0])
+    row = {name: values[0] for name, values in affine.draw(keys(1)).items()}
+    _, moved = affine.apply(image, boxes([[30, 20, 50, 40]], 60, 80), row)
+    matrix = torch.tensor(affine.warp(60, 80, row).matrix, dtype=torch.float32)
+    corners = torch.tensor([[30.0, 20, 1], [50, 20, 1], [30, 40, 1], [50, 40, 1]]) @ matrix.T
+    expected = torch.cat([corners.amin(0), corners.amax(0)])
+    torch.testing.assert_close(moved["boxes"][0].as_subclass(torch.Tensor), expected, atol=0.6, rtol=0)
+
+
 def test_an_affine_map_draws_within_its_ranges(keys, info):
     affine = RandomAffine(info, degrees=(1, 2), scale=(0.5, 0.75), shear=(-5, 5, 7, 8))
     drawn = affine.draw(keys(2000))

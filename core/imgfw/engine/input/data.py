@@ -16,8 +16,11 @@ from imgfw.engine.console import Console
 from imgfw.engine.input.bad_data import BadDataPolicy, Quarantine
 from imgfw.engine.input.loading import Feeder, Fetcher
 from imgfw.engine.input.pipeline import Pipeline
-from imgfw.engine.input.splits import BadSample, Views, cut_splits, measure_statistics
+from imgfw.engine.input.placement import one_size_from
+from imgfw.engine.input.splits import BadSample, SplitView, Views, cut_splits, measure_statistics
 from imgfw.engine.input.target_check import without_bad_targets
+from imgfw.engine.precision import device_type_of
+from imgfw.recipe.nodes import Node
 from imgfw.recipe.resolving import ResolvedRecipe
 
 
@@ -93,22 +96,37 @@ def build_data(
     views = without_bad_targets(views, task, policy, console, workers)
     statistics = Statistics(lambda: measure_statistics(views.train, views.info.channels), known)
     offered = {"info": views.info, "statistics": statistics}
-    train, evaluation = (
-        Pipeline(
-            [build(node, offered) for node in nodes],
+    lists = resolved.model.provider.about.computes_losses
+    device_type = device_type_of(recipe.train.device)
+    one_by_one = device_type != "cpu" and not views.train.in_batches
+    batches_early = one_by_one and _collates_to_tensors(views.train, task)
+
+    def pipeline(nodes: list[Node]) -> Pipeline:
+        transforms = [build(node, offered) for node in nodes]
+        return Pipeline(
+            transforms,
             recipe.seed,
             views.train.in_batches,
             one_warp=recipe.transforms.warp == "opencv",
+            device_type=device_type,
+            one_size_from=one_size_from(nodes, transforms, views.info.image_size) if batches_early else None,
             ignore_index=views.info.ignore_index,
         )
-        for nodes in (resolved.train_transforms, resolved.eval_transforms)
-    )
-    lists = resolved.model.provider.about.computes_losses
+
+    train, evaluation = pipeline(resolved.train_transforms), pipeline(resolved.eval_transforms)
     size = _probe(Fetcher(views.train, evaluation, task, lists), evaluation, views)
     _probe(Fetcher(views.train, train, task, lists), train, views)
     info = dataclasses.replace(views.info, image_size=size)
     _check_size(resolved, size)
     return Data(views, info, task, train, evaluation, statistics, policy)
+
+
+def _collates_to_tensors(view: SplitView, task: Task) -> bool:
+    """Whether a batch's targets are one tensor, which transforms of batches can move; boxes are not."""
+    fetcher = Fetcher(view, Pipeline([], 0, in_batches=False), task, accepts_lists=True)
+    batches = (fetcher[(0, [index])] for index in range(len(view)))
+    targets = next((raw.targets for raw in batches if len(raw.indices)), None)
+    return isinstance(targets, torch.Tensor)
 
 
 def _probe(fetcher: Fetcher, pipeline: Pipeline, views: Views) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 from torch import Tensor
 from torchvision import tv_tensors
@@ -20,25 +20,28 @@ from imgfw.contract.transform import Parameters, Transform
 from imgfw.engine.generators import seeded
 from imgfw.engine.input.decoding import Lead
 from imgfw.engine.input.opencv import opencv, resample
+from imgfw.engine.input.placement import AnyTransform, Sample, first_on_batches, is_warp, name_of
 from imgfw.engine.input.splits import Indices
 from imgfw.engine.input.warping import warps_of
 
-Sample = tuple[Any, Any]
-AnyTransform = Transform | Callable[[Any, Any], Sample]
+Placed = tuple[int, AnyTransform]
+"""A transform after its place in the recipe's list."""
 
 
 class Pipeline:
     """The transforms of one split.
 
-    Transforms run on samples first, in the workers, and on batches from some place on, on the device. Data
-    that comes in batches is kept in batches as early as every following transform can; data that comes one
-    by one stays so as long as the transforms can.
+    Transforms run on samples first, in the workers, and on batches from some place on, on the device;
+    `placement` tells from where on.
 
     Args:
         transforms: in the order of work.
         seed: the run's.
         in_batches: whether the data comes in batches.
         one_warp: whether affine maps in a row are done in one resampling, with OpenCV.
+        device_type: where batches will be.
+        one_size_from: how many transforms come before images that come one by one have one size, and targets
+            that whole batches can be moved with; None: not known.
         ignore_index: the value of mask pixels of which nothing is known.
         first: the first transform's place in the recipe's list.
 
@@ -53,56 +56,42 @@ class Pipeline:
         in_batches: bool,
         *,
         one_warp: bool = False,
+        device_type: str = "cpu",
+        one_size_from: int | None = None,
         ignore_index: int = 255,
         first: int = 0,
     ) -> None:
         self._transforms = list(enumerate(transforms, first))
         self._seed = seed
-        self._refuse_samples_after_batches()
-        start = self._first_on_batches(in_batches)
+        start = first_on_batches(
+            transforms,
+            in_batches,
+            one_warp=one_warp,
+            device_type=device_type,
+            one_size_from=one_size_from,
+        )
         self.on_samples = self._transforms[:start]
         self.on_batches = [
             (place, item) for place, item in self._transforms[start:] if isinstance(item, Transform)
         ]
         self._one_warp = one_warp
+        self._device_type = device_type
         self._ignore_index = ignore_index
         self.num_fixed = self._count_fixed()
         leading = self.on_samples[: self.num_fixed] or self.on_samples
-        self._lead = _warps_in(itertools.takewhile(lambda item: _is_warp(item[1]), leading))
-        if one_warp and any(_is_warp(item) for _, item in self.on_samples):
+        self._lead = _warps_in(itertools.takewhile(lambda item: is_warp(item[1]), leading))
+        if one_warp and any(is_warp(item) for _, item in self.on_samples):
             opencv()
         self.mixing = [(place, item) for place, item in self.on_batches if item.num_partners]
         if len(self.mixing) > 1:
-            names = " and ".join(_name(item) for _, item in self.mixing)
+            names = " and ".join(name_of(item) for _, item in self.mixing)
             raise UsageError(f"{names} both mix samples; a recipe can have one transform that does.")
 
-    def _refuse_samples_after_batches(self) -> None:
-        first: Transform | None = None
-        for _, item in self._transforms:
-            if first is not None and not _works_on_batches(item):
-                raise UsageError(
-                    f"The transform {_name(item)} works on single samples, but stands after {_name(first)}, "
-                    "which works on batches.",
-                    "Put it earlier in the list.",
-                )
-            if first is None and isinstance(item, Transform) and not item.works_on_samples():
-                first = item
-
-    def _first_on_batches(self, in_batches: bool) -> int:
-        start = len(self._transforms)
-        if in_batches:
-            while start and _works_on_batches(self._transforms[start - 1][1]):
-                start -= 1
-            return start
-        for position, (_, item) in enumerate(self._transforms):
-            if isinstance(item, Transform) and not item.works_on_samples():
-                return position
-        return start
-
     def _count_fixed(self) -> int:
-        """How many transforms on samples come first that always do the same: what they make can be kept."""
+        """How many transforms come first that work on samples and always do the same: what they make can be
+        kept."""
         count = 0
-        for _, group in self._groups():
+        for _, group in self._groups(self._transforms):
             if not all(_is_fixed(item) for _, item in group):
                 break
             count += len(group)
@@ -115,12 +104,16 @@ class Pipeline:
             in_batches: whether what comes between comes in batches.
         """
         items = [item for _, item in self._transforms]
-        if self._one_warp and any(map(_is_warp, items[self.num_fixed :])):
-            in_batches = False  # OpenCV works on samples
         make = partial(Pipeline, seed=self._seed, one_warp=self._one_warp, ignore_index=self._ignore_index)
         return (
             make(items[: self.num_fixed], in_batches=False),
-            make(items[self.num_fixed :], in_batches=in_batches, first=self.num_fixed),
+            make(
+                items[self.num_fixed :],
+                in_batches=in_batches,
+                device_type=self._device_type,
+                one_size_from=0,
+                first=self.num_fixed,
+            ),
         )
 
     def keys(self, epoch: int, indices: Indices) -> Keys:
@@ -169,7 +162,7 @@ class Pipeline:
         for position, lead in enumerate(leads or ()):
             image, target, done[position] = lead.finish(*samples[position])
             samples[position] = image, target
-        for first, group in self._groups():
+        for first, group in self._groups(self.on_samples):
             work = self._work_of(group, keys)
             for position, sample in enumerate(samples):
                 if done[position] > first:
@@ -180,26 +173,26 @@ class Pipeline:
                     raise
                 except Exception as error:  # a transform is a plugin's code and may raise anything
                     reason = f"{type(error).__name__}: {error}".rstrip(": ")
-                    names = " and ".join(_name(transform) for _, transform in group)
+                    names = " and ".join(name_of(transform) for _, transform in group)
                     raise PluginError(
                         f"The transform {names} fails on sample {indices[position]}: {reason}.",
                         "IMGFW_DEBUG=1 shows where.",
                     ) from error
         return samples
 
-    def _groups(self) -> Iterator[tuple[int, list[tuple[int, AnyTransform]]]]:
-        """The transforms on samples, those together that are one resampling; each group after how many
-        transforms stand before it."""
+    def _groups(self, items: list[Placed]) -> Iterator[tuple[int, list[Placed]]]:
+        """The transforms, those together that are one resampling; each group after how many transforms stand
+        before it."""
         first = 0
-        for is_warp, run in itertools.groupby(self.on_samples, lambda item: _is_warp(item[1])):
+        for warps, run in itertools.groupby(items, lambda item: is_warp(item[1])):
             members = list(run)
-            for group in [members] if is_warp and self._one_warp else [[member] for member in members]:
+            for group in [members] if warps and self._one_warp else [[member] for member in members]:
                 yield first, group
                 first += len(group)
 
-    def _work_of(self, group: list[tuple[int, AnyTransform]], keys: Keys) -> Callable[[int, Sample], Sample]:
+    def _work_of(self, group: list[Placed], keys: Keys) -> Callable[[int, Sample], Sample]:
         """The work of a group on the sample at a position of a batch, its random numbers drawn."""
-        if not (self._one_warp and _is_warp(group[0][1])):
+        if not (self._one_warp and is_warp(group[0][1])):
             [(place, transform)] = group
             return _on_each(transform, keys.fold(place + 1))
         drawn = [(item, _rows(item, keys.fold(place + 1))) for place, item in _warps_in(group)]
@@ -246,11 +239,13 @@ class Pipeline:
     def _drawn(
         self, place: int, transform: Transform, epoch: int, indices: Indices, images: Any
     ) -> Parameters:
-        """What a transform on batches draws, where the images are."""
+        """What a transform on batches draws, where it wants it."""
         if not _draws(transform):
             return {}
-        device = (images[0] if isinstance(images, list) else images).device
         drawn = transform.draw(self.keys(epoch, indices).fold(place + 1))
+        if transform.host_parameters:
+            return drawn
+        device = (images[0] if isinstance(images, list) else images).device
         return {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
 
 
@@ -265,18 +260,6 @@ def to_float(images: Any) -> Any:
     return plain if plain.is_floating_point() else plain.float().div_(255)
 
 
-def _name(transform: Any) -> str:
-    return getattr(transform, "__name__", type(transform).__name__)
-
-
-def _works_on_batches(transform: Any) -> bool:
-    return isinstance(transform, Transform) and transform.works_on_batches()
-
-
-def _is_warp(transform: Any) -> TypeGuard[Transform]:
-    return isinstance(transform, Transform) and transform.works_on_samples() and transform.is_warp()
-
-
 def _is_fixed(transform: Any) -> bool:
     """Whether a transform on samples draws nothing."""
     return isinstance(transform, Transform) and transform.works_on_samples() and not _draws(transform)
@@ -286,8 +269,8 @@ def _draws(transform: Transform) -> bool:
     return type(transform).draw is not Transform.draw
 
 
-def _warps_in(items: Iterable[tuple[int, AnyTransform]]) -> list[tuple[int, Transform]]:
-    return [(place, item) for place, item in items if _is_warp(item)]
+def _warps_in(items: Iterable[Placed]) -> list[tuple[int, Transform]]:
+    return [(place, item) for place, item in items if is_warp(item)]
 
 
 def _rows(transform: Transform, keys: Keys) -> list[Parameters]:

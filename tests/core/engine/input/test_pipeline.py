@@ -7,12 +7,15 @@ import random
 import numpy as np
 import pytest
 import torch
-from imgfw import DatasetInfo, PluginError, UsageError
+from imgfw import DatasetInfo, PluginError, Transform, UsageError
 from imgfw.engine.input.pipeline import Pipeline, to_float
 from imgfw_plugins.transforms import (
+    CenterCrop,
     Cutmix,
     Mixup,
+    RandAugment,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
     RandomVerticalFlip,
     ToFloat,
@@ -69,10 +72,10 @@ def on_batch(pipeline, indices, epoch=0):
 
 
 def test_data_in_batches_is_kept_in_batches_as_early_as_can_be():
-    transforms = [RandomHorizontalFlip(), rotation(), RandomVerticalFlip(), ToFloat()]
+    transforms = [RandomHorizontalFlip(), RandAugment(INFO), rotation(), ToFloat()]
     pipeline = Pipeline(transforms, 0, in_batches=True)
-    assert names(pipeline.on_samples) == ["RandomHorizontalFlip", "RandomRotation"]
-    assert names(pipeline.on_batches) == ["RandomVerticalFlip", "ToFloat"]
+    assert names(pipeline.on_samples) == ["RandomHorizontalFlip", "RandAugment"]
+    assert names(pipeline.on_batches) == ["RandomRotation", "ToFloat"]
 
 
 def test_data_one_by_one_stays_so_as_long_as_can_be():
@@ -90,7 +93,7 @@ def test_a_foreign_callable_works_on_samples(in_batches):
 
 
 @EITHER
-@pytest.mark.parametrize("after", [rotation, lambda: noise], ids=["RandomRotation", "noise"])
+@pytest.mark.parametrize("after", [lambda: RandAugment(INFO), lambda: noise], ids=["RandAugment", "noise"])
 def test_a_transform_of_samples_after_one_of_batches_is_refused_and_both_are_named(in_batches, after):
     name = names([(0, after())])[0]
     with pytest.raises(UsageError, match=f"{name} works on single samples, but stands after Mixup"):
@@ -165,6 +168,55 @@ def test_both_stages_draw_the_same_parameters():
     batch, _ = on_batch(Pipeline(transforms, 5, in_batches=True), list(range(10)))
     for index in range(10):
         assert torch.equal(samples[index] / 255, batch[index])
+
+
+RESIZED = [RandomHorizontalFlip(), RandomResizedCrop(size=(7, 6)), rotation(), RandomVerticalFlip()]
+
+
+@pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
+def test_a_gpu_works_on_the_same_draws_as_a_cpu(in_batches):
+    """What would run on a GPU, on a CPU."""
+
+    def transformed(pipeline):
+        done = pipeline.apply_to_samples([(tv_tensors.Image(image), 0) for image in IMAGES], 2, range(10))
+        batch = torch.stack([image.as_subclass(torch.Tensor) for image, _ in done])
+        return pipeline.apply_to_batch(batch, torch.zeros(10), 2, range(10), [])[0]
+
+    on_cpu = Pipeline(RESIZED, 5, in_batches)
+    on_gpu = Pipeline(RESIZED, 5, in_batches, device_type="cuda", one_size_from=2)
+    expected = ["RandomRotation", "RandomVerticalFlip"]
+    assert names(on_gpu.on_batches) == (names(enumerate(RESIZED)) if in_batches else expected)
+    assert names(on_cpu.on_batches) == (expected if in_batches else [])
+    torch.testing.assert_close(transformed(on_gpu), transformed(on_cpu), atol=1.01 / 255, rtol=0)
+
+
+def test_what_comes_after_the_fixed_transforms_runs_where_the_whole_would():
+    transforms = [CenterCrop(INFO, size=8), RandomHorizontalFlip(), rotation(), ToFloat()]
+    pipeline = Pipeline(transforms, 5, in_batches=False, device_type="cuda", one_size_from=0)
+    assert not pipeline.on_samples and pipeline.num_fixed == 1
+    for whole in (False, True):
+        fixed, rest = pipeline.divided(in_batches=whole)
+        assert names(fixed.on_samples) == ["CenterCrop"] and not fixed.on_batches
+        assert names(rest.on_batches) == names(enumerate(transforms[1:])) and not rest.on_samples
+        assert [place for place, _ in rest.on_batches] == [1, 2, 3]
+
+
+def test_transforms_get_what_they_drew_where_they_want_it():
+    class Looking(Transform):
+        def __init__(self, on_host):
+            self.host_parameters = on_host
+
+        def draw(self, keys):
+            return {"number": keys.uniform()}
+
+        def apply_batch(self, images, targets, parameters):
+            self.found = parameters["number"].device.type
+            return images, targets
+
+    looking = [Looking(True), Looking(False)]
+    images = torch.empty(4, 3, 8, 8, device="meta")
+    Pipeline(looking, 5, in_batches=True).apply_to_batch(images, None, 0, range(4), [])
+    assert [transform.found for transform in looking] == ["cpu", "meta"]
 
 
 def global_states():
