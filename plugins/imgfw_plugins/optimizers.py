@@ -267,12 +267,13 @@ def radam(
     )
 
 
-def _fused(parameters: Sequence[dict[str, Any]], choice: Fused) -> bool:
-    """The `fused` of torch."""
+def _fused(parameters: Sequence[dict[str, Any]], choice: Fused) -> bool | None:
+    """The `fused` of torch; None lets torch choose among its other ways."""
     if choice != "auto":
         return choice
     tensors = [tensor for group in parameters for tensor in group["params"]]
-    return all(tensor.is_floating_point() and tensor.device.type in ("cpu", "cuda") for tensor in tensors)
+    able = all(tensor.is_floating_point() and tensor.device.type in ("cpu", "cuda") for tensor in tensors)
+    return True if able else None
 
 
 PROVIDERS = [sgd, adam, adamw, rmsprop, adagrad, nadam, radam]
