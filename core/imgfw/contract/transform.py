@@ -54,9 +54,8 @@ class Transform(Component, kind="transforms"):
     so many pixels does not. Images are then decoded as small as the following transforms allow."""
 
     host_parameters: ClassVar[bool] = False
-    """Whether `apply_batch` and `mix_batch` want what was drawn in the host's memory, and send the device what
-    it needs: for arithmetic on a few numbers a sample, and for choosing samples without waiting for the
-    device."""
+    """Whether `apply_batch` and `mix_batch` get what was drawn in the host's memory, and send on what
+    the device needs: to compute a few numbers a sample, or choose samples, without waiting for the device."""
 
     def draw(self, keys: Keys) -> Parameters:
         """Draw the random parameters of a batch.
@@ -129,8 +128,8 @@ class Transform(Component, kind="transforms"):
     def prefers_batches(self, device_type: str) -> bool:
         """Whether a transform that has both works on batches, where the data allows it.
 
-        Say False where `apply_batch` is the slower one, or on a CPU, where a run's bits are promised, where it
-        agrees with `apply` within rounding only.
+        Say False where `apply_batch` is the slower one. On a CPU say it too where both agree within rounding
+        only: there a run's bits don't depend on whether its images are kept.
 
         Args:
             device_type: where batches are: `cpu`, `cuda`, or another of torch's.
