@@ -84,6 +84,7 @@ SETTINGS = {
 }
 """Settings with which transforms go other ways."""
 
+BATCHES = {name: MAKE[name] for name in BATCH_STAGE} | SETTINGS
 BOTH_STAGES = {name: MAKE[name] for name in SAMPLE_STAGE if name in BATCH_STAGE} | SETTINGS
 
 
@@ -175,6 +176,23 @@ def test_a_batch_comes_out_alike_in_any_pieces(name, images, monkeypatch):
     pieces, piece_masks = transform.apply_batch(batch, masks, parameters)
     assert torch.equal(pieces, whole)
     torch.testing.assert_close(piece_masks, whole_masks, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(BATCHES))
+def test_no_work_on_a_batch_waits_for_the_device(name, images):
+    """On a device without memory nothing can be read back."""
+    transform = BATCHES[name](_info(3))
+    batch, masks = _samples(images, 10, 3, (33, 27), floats=False)
+    parameters = transform.draw(Keys.of_samples(3, 5, range(10)))
+    expected, expected_masks = transform.apply_batch(batch, masks, parameters)
+    if not transform.host_parameters:
+        parameters = {key: values.to("meta") for key, values in parameters.items()}
+    found, found_masks = transform.apply_batch(
+        batch.to("meta"), tv_tensors.Mask(masks.to("meta")), parameters
+    )
+    assert found.device.type == found_masks.device.type == "meta"
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert (found_masks.shape, found_masks.dtype) == (expected_masks.shape, expected_masks.dtype)
 
 
 @pytest.mark.parametrize("targets", [torch.arange(6), torch.eye(6, 4)], ids=["classes", "multi-hot rows"])
