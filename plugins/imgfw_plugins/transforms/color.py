@@ -228,6 +228,9 @@ class GaussianBlur(Transform):
         return F.gaussian_blur(image, list(self.kernel_size), [sigma, sigma]), target
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(self._blur, images, targets, parameters)
+
+    def _blur(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         """Along x, then along y, every channel of every image a group of its own."""
         from torch.nn.functional import conv2d, pad
 

@@ -10,7 +10,7 @@ from imgfw import Transform, Warp, about
 from imgfw_plugins.transforms.cropping import wanted_size
 from imgfw_plugins.transforms.ranges import Size, height_and_width, ordered
 from imgfw_plugins.transforms.resampling import multiplied, nearest_positions, picked, window_weights
-from imgfw_plugins.transforms.samples import Row, move, of_type
+from imgfw_plugins.transforms.samples import Row, in_pieces, move, of_type
 from imgfw_plugins.transforms.sizing import Interpolation
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class RandomResizedCrop(Transform):
         )
 
     def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(self._crop, images, targets, parameters)
+
+    def _crop(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
         windows = self._windows(images.shape[-2], images.shape[-1], parameters)
         windows = windows.to(images.device, non_blocking=True)
         return move(lambda part: self._resized(part, *windows.unbind()), images, targets)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Row = dict[str, "Tensor"]
-_PIECE = 1 << 19
-"""Values of the images in a piece: 2 MiB as floats."""
+_PIECE, _PIECE_ON_CPU = 1 << 26, 1 << 19
+"""Values of the images in a piece of a batch: 256 MiB as floats, or 2 MiB."""
 
 
 def move(function: Callable[[Any], Any], image: Tensor, target: Any) -> tuple[Tensor, Any]:
@@ -83,9 +83,10 @@ def taken(part: Any, rows: Tensor | slice) -> Any:
 def in_pieces(
     work: Callable[[Tensor, Any, Row], tuple[Tensor, Any]], images: Tensor, targets: Any, parameters: Row
 ) -> tuple[Tensor, Any]:
-    """Do a batch's work in pieces that fit into a CPU's cache; another device gets the batch as a whole.
+    """Do a batch's work in pieces: on a CPU such as fit into its cache, elsewhere such as leave memory free.
 
-    For work in many steps: at images of 224 pixels it takes half the time so.
+    For work in many steps, each of which makes floats of the images; on a CPU images of 224 pixels take half
+    the time so.
 
     Args:
         work: as `apply_batch`, on the parameters where they are.
@@ -94,7 +95,8 @@ def in_pieces(
     import torch
     from torchvision import tv_tensors
 
-    size = max(_PIECE // images[0].numel(), 1) if images.device.type == "cpu" else len(images)
+    values = _PIECE_ON_CPU if images.device.type == "cpu" else _PIECE
+    size = max(values // images[0].numel(), 1)
     if size >= len(images):
         return work(images, targets, parameters)
     done = []

@@ -22,7 +22,7 @@ from imgfw_plugins.transforms import (
 )
 from PIL import Image
 
-from tests.core.engine.conftest import DETECTION, SEGMENTATION
+from tests.core.engine.conftest import DETECTION, SEGMENTATION, fingerprint
 
 INFO = DatasetInfo(task="classification", classes=("cat", "dog"))
 
@@ -129,6 +129,26 @@ def test_workers_only_decode_crop_and_resize_files_for_a_gpu(photos):
 def test_files_stay_single_on_a_cpu(photos):
     data = built(photos, "cpu", train=TRANSFORMS, eval=[{"type": "resize", "size": [24, 24]}, "normalize"])
     assert names(data.train_pipeline.on_batches) == names(data.eval_pipeline.on_batches) == ["Normalize"]
+
+
+@pytest.mark.parametrize("where", ["none", "ram"])
+def test_a_run_whose_files_become_batches_early_is_the_same_with_any_workers(
+    photos, train, monkeypatch, where
+):
+    """As it is for a GPU, on a CPU."""
+    monkeypatch.setattr("imgfw.engine.input.data.device_type_of", lambda name: "cuda")
+    colours = {"type": "color_jitter", "brightness": 0.4, "contrast": 0.4, "hue": 0.1}
+    transforms = [{"type": "resize", "size": [26, 28]}, {"type": "random_resized_crop", "size": 24}]
+    transforms += [*TRANSFORMS[3:4], {"type": "random_apply", "transforms": [colours]}]
+    evaluated = [{"type": "resize", "size": [24, 24]}, "normalize"]
+    changes = {
+        "transforms": {"train": [*transforms, "normalize", "mixup"], "eval": evaluated},
+        "train": {"epochs": 2, "device": "cpu"},
+        "loader": {"batch_size": 2, "num_workers": 0, "cache": where},
+    }
+    alone = fingerprint(train(photos, "alone", changes).folder)
+    changes["loader"]["num_workers"] = 2
+    assert fingerprint(train(photos, "with workers", changes).folder) == alone
 
 
 def test_masks_are_moved_in_batches_and_boxes_one_by_one():
