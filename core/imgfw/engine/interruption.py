@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
 """What asks a run to stop: Ctrl-C, the system that shuts down, and a scheduler that needs the machine."""
+
+
+_TIDYING_SECONDS = 10
+"""How long a process that is not needed any more may take to end."""
 
 
 class Interruption:
@@ -86,6 +91,17 @@ def nothing_kept(what: str) -> Iterator[None]:
             yield
     except InterruptedRun as error:
         raise InterruptedRun(message, "", error.exit_code - 128) from None
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process that still runs: by SIGTERM, so that it tidies up, then by SIGKILL."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_TIDYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def ignore_signals_in_worker(worker: int) -> None:

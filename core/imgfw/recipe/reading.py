@@ -121,7 +121,7 @@ def _no_position(path: str, is_list: bool, word: str) -> UsageError:
     what = f"{path} is an empty list" if is_list else f"the recipe gives no {path or 'list'}"
     return UsageError(
         f"--set {word}: {what}, so there is no item to change.",
-        f'Give the whole list; of components, for example: --set \'{path}=[{{"type": "NAME"}}]\'.',
+        f'Give the list as a whole: --set \'{path}=[…]\', with {{"type": "NAME"}} for a component.',
     )
 
 

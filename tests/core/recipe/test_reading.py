@@ -240,7 +240,7 @@ def test_set_remembers_what_it_changed_in_one_way_of_writing() -> None:
         (
             "callbacks[0].patience=3",
             "--set callbacks[0].patience=3: the recipe gives no callbacks, so there is no item to change. "
-            'Give the whole list; of components, for example: --set \'callbacks=[{"type": "NAME"}]\'.',
+            'Give the list as a whole: --set \'callbacks=[…]\', with {"type": "NAME"} for a component.',
         ),
         ("transforms.train.size=3", "--set transforms.train.size=3: 'size' is no position in a list of 2."),
         ("optimizer.lr.x=1", "--set optimizer.lr.x=1: 'lr' holds 0.001, which has no settings."),

@@ -17,7 +17,7 @@ from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback, Run
 from imgfw.contract.errors import ImgfwError, InterruptedRun
 from imgfw.engine.console import Console
-from imgfw.engine.interruption import Interruption
+from imgfw.engine.interruption import Interruption, end
 from imgfw.engine.resuming import comparison
 from imgfw.engine.saving import checkpoint
 from imgfw.engine.saving.past_run import recipe_of
@@ -204,15 +204,16 @@ def _run_until(step: int | None, command: Sequence[str], parent: Path) -> None:
         ImgfwError: it ended otherwise.
     """
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, text=True)
         try:
             while step is not None and process.poll() is None and _last_step(parent) < step:
                 time.sleep(_POLL_SECONDS)
             if step is None:
                 process.wait()
-        finally:
-            process.kill()  # also where a signal ends the waiting; it does nothing to one that has ended
+            process.kill()
             code = process.wait()
+        finally:
+            end(process)  # where a signal ends the waiting
         said.seek(0)
         if code not in (0, -signal.SIGKILL):
             raise ImgfwError(f"The process that trained ended with {code}: {said.read().strip()}")

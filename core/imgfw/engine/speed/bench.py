@@ -25,7 +25,7 @@ from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import Data, build_data
-from imgfw.engine.interruption import nothing_kept
+from imgfw.engine.interruption import end, nothing_kept
 from imgfw.engine.precision import choose_device
 from imgfw.engine.runs import run
 from imgfw.engine.speed.bare_step import BareStep, delivery_of
@@ -243,9 +243,13 @@ def _seconds_of(command: Sequence[str], changes: Sequence[str]) -> float:
     """
     words = [*command, *(part for change in changes for part in ("--set", change))]
     began = time.perf_counter()
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        raise ImgfwError(f"The process that WALL is measured on failed: {' '.join(done.stderr.split())}")
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        _, said = process.communicate()
+    finally:
+        end(process)
+    if process.returncode:
+        raise ImgfwError(f"The process that WALL is measured on failed: {' '.join(said.split())}")
     return time.perf_counter() - began
 
 
