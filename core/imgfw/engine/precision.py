@@ -11,7 +11,7 @@ from torch import nn
 
 from imgfw.contract.errors import UsageError
 from imgfw.engine import distributed
-from imgfw.engine.cpu_formats import bf16_pays, has_bf16, reuses_weights
+from imgfw.engine.cpu_formats import bf16_pays, channels_last_pays, has_bf16
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _prefers_bf16(device: torch.device, model: nn.Module, pixels: int | None) ->
 
 def _prefers_channels_last(device: torch.device, model: nn.Module, pixels: int | None) -> bool:
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-    if device.type == "cpu" and (any(map(_is_unsafe, convolutions)) or not reuses_weights(model, pixels)):
+    if device.type == "cpu" and (any(map(_is_unsafe, convolutions)) or not channels_last_pays(model, pixels)):
         return False
     return bool(convolutions)
 

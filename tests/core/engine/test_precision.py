@@ -29,7 +29,11 @@ def on_no_device(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "resnet50", "densenet121", "vit_b_16", "swin_t", "convnext_tiny"]
+    "name",
+    [
+        *("resnet18", "resnet50", "wide_resnet50_2", "densenet121", "vit_b_16", "swin_t"),
+        *("convnext_tiny", "maxvit_t", "efficientnet_v2_s"),  # with depthwise convolutions, too few to matter
+    ],
 )
 def test_auto_is_bf16_for_dense_models_on_a_cpu_that_has_it(name, has_bf16):
     chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
@@ -38,7 +42,10 @@ def test_auto_is_bf16_for_dense_models_on_a_cpu_that_has_it(name, has_bf16):
 
 @pytest.mark.parametrize(
     "name",
-    ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0"],
+    [
+        *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "mnasnet1_0"),
+        *("efficientnet_b0", "efficientnet_b7", "shufflenet_v2_x1_0", "shufflenet_v2_x2_0"),
+    ],
 )
 def test_auto_is_fp32_for_depthwise_models_on_a_cpu(name, has_bf16):
     chosen = choose_precision(CPU, "auto", "auto", on_no_device(name), 8 * 224 * 224)
@@ -51,8 +58,16 @@ def test_auto_is_fp32_for_depthwise_models_on_a_cpu(name, has_bf16):
         (CONVOLUTIONS, 64 * 8 * 8, ("fp32", torch.channels_last)),  # digits
         (CONVOLUTIONS, 128 * 28 * 28, ("bf16", torch.channels_last)),  # Fashion-MNIST
         ("resnet18", 16 * 16 * 16, ("fp32", torch.contiguous_format)),  # each weight meets next to no pixel
+        ("resnet18", 16 * 32 * 32, ("bf16", torch.contiguous_format)),
         ("resnet18", 64 * 32 * 32, ("bf16", torch.channels_last)),
-        ("vgg16", 32 * 32 * 32, ("bf16", torch.channels_last)),  # its linear layers are no matter
+        ("wide_resnet50_2", 4 * 64 * 64, ("bf16", torch.contiguous_format)),
+        ("wide_resnet50_2", 224 * 224, ("bf16", torch.channels_last)),
+        ("vgg16", 64 * 32 * 32, ("bf16", torch.channels_last)),
+        ("vgg16", 8 * 32 * 32, ("fp32", torch.contiguous_format)),  # large linear layers for few pixels
+        ("densenet121", 8 * 32 * 32, ("bf16", torch.channels_last)),
+        ("efficientnet_v2_m", 2 * 96 * 96, ("bf16", torch.channels_last)),
+        ("efficientnet_b5", 2 * 128 * 128, ("fp32", torch.contiguous_format)),
+        ("efficientnet_b5", 8 * 128 * 128, ("fp32", torch.channels_last)),
         ("resnet18", None, ("bf16", torch.channels_last)),
     ],
 )
