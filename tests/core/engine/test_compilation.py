@@ -8,9 +8,30 @@ from collections import OrderedDict
 import pytest
 import torch
 from imgfw.engine.compilation import ReplayingModel, compiled
+from safetensors.torch import load_file
 from torch import nn
 
+from .conftest import CLASSIFICATION
+
 CPU = torch.device("cpu")
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
+)
+
+_LINEAR = """
+import imgfw
+
+def linear(info):
+    "One layer."
+    from torch import nn
+    height, width = info.image_size
+    return nn.Sequential(nn.Flatten(), nn.Linear(info.channels * height * width, info.num_classes))
+
+@imgfw.hookimpl
+def imgfw_models():
+    return [linear]
+"""
 
 
 class Graphed(nn.Module):
@@ -67,7 +88,7 @@ def test_without_compilation_the_model_is_its_own_forward():
     assert compiled(model, False, CPU) is model
 
 
-@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler")
+@needs_compiler
 @pytest.mark.parametrize("setting", [True, "reduce-overhead"])
 def test_a_compiled_model_computes_the_same(setting):
     torch.manual_seed(0)
@@ -75,3 +96,23 @@ def test_a_compiled_model_computes_the_same(setting):
     forward = compiled(model, setting, CPU)
     assert forward is not model
     torch.testing.assert_close(forward(images), model(images))
+
+
+@needs_compiler
+def test_a_compiled_run_trains_as_the_plain_one_does(train, tmp_path):
+    plugin = tmp_path / "linear.py"
+    plugin.write_text(_LINEAR)
+    changes = {
+        "plugins": [str(plugin)],
+        "model": "linear",
+        "loader": {"batch_size": 128, "num_workers": 0, "drop_last": True},
+        "train.accumulate": 2,
+        "train.epochs": 2,
+    }
+    plain = train(CLASSIFICATION, "plain", changes)
+    fast = train(CLASSIFICATION, "fast", {**changes, "train.compile": "reduce-overhead"})
+    weights = [load_file(result.folder / "checkpoints/last/model.safetensors") for result in (plain, fast)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, expected in weights[0].items():
+        torch.testing.assert_close(weights[1][name], expected, rtol=1e-3, atol=1e-5)
+    assert fast.summary["steps"] == plain.summary["steps"] > 0
