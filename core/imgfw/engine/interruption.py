@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,6 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
 """What asks a run to stop: Ctrl-C, the system that shuts down, and a scheduler that needs the machine."""
-
-
-_TIDYING_SECONDS = 10
-"""How long a process that is not needed any more may take to end."""
 
 
 class Interruption:
@@ -37,9 +32,9 @@ class Interruption:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note a signal."""
-        again = self.signal_number and number == signal.SIGINT
+        first = self.signal_number == 0
         self.signal_number = self.signal_number or number
-        if again or self.at_once:
+        if self.at_once if first else number == signal.SIGINT:
             raise KeyboardInterrupt
 
     def requested(self) -> bool:
@@ -76,32 +71,6 @@ def stoppable(interruption: Interruption, what: str = "Stopped before the first 
             yield
     except KeyboardInterrupt:
         raise InterruptedRun(what, "", interruption.signal_number or signal.SIGINT) from None
-
-
-@contextmanager
-def nothing_kept(what: str) -> Iterator[None]:
-    """Let a signal end work of which nothing is kept, the runs within it too.
-
-    Raises:
-        InterruptedRun: one came.
-    """
-    message = f"{what} was stopped; nothing of it is kept."
-    try:
-        with stoppable(Interruption(), message):
-            yield
-    except InterruptedRun as error:
-        raise InterruptedRun(message, "", error.exit_code - 128) from None
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """End a process that still runs: by SIGTERM, so that it tidies up, then by SIGKILL."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_TIDYING_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def ignore_signals_in_worker(worker: int) -> None:

@@ -10,12 +10,7 @@ import threading
 import imgfw
 import pytest
 from imgfw.engine import runs
-from imgfw.engine.interruption import (
-    Interruption,
-    ignore_signals_in_worker,
-    nothing_kept,
-    watch_signals,
-)
+from imgfw.engine.interruption import Interruption, ignore_signals_in_worker, watch_signals
 from imgfw.engine.saving.lock import only_trainer
 
 from .conftest import CLASSIFICATION
@@ -141,13 +136,11 @@ def test_a_lock_names_its_holder_while_it_is_held_and_leaves_no_trace(tmp_path):
     assert lock.read_text() == "process 1 on elsewhere\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_work_of_which_nothing_is_kept_ends_with_the_code_of_the_signal(number):
-    with pytest.raises(imgfw.InterruptedRun) as stopped, nothing_kept("The proof"):
-        send(number)
-    assert stopped.value.exit_code == 128 + number
-    assert str(stopped.value) == "The proof was stopped; nothing of it is kept."
-    with pytest.raises(imgfw.InterruptedRun) as within, nothing_kept("The proof"):
-        raise imgfw.InterruptedRun("Stopped; the state is saved.", "Resume with: …", number)
-    assert str(within.value) == str(stopped.value)
-    assert within.value.exit_code == stopped.value.exit_code
+def test_a_second_sigterm_does_not_interrupt_the_tidying_up():
+    interruption = Interruption()
+    with watch_signals(interruption):
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)

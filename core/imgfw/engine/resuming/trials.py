@@ -17,12 +17,13 @@ from imgfw.catalog.catalog import Catalog
 from imgfw.contract.callback import Callback, Run
 from imgfw.contract.errors import ImgfwError, InterruptedRun
 from imgfw.engine.console import Console
-from imgfw.engine.interruption import Interruption, end
+from imgfw.engine.interruption import Interruption
 from imgfw.engine.resuming import comparison
 from imgfw.engine.saving import checkpoint
 from imgfw.engine.saving.past_run import recipe_of
 from imgfw.engine.saving.run_folder import RunFolder
 from imgfw.engine.session import Session
+from imgfw.engine.temporary import end
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe

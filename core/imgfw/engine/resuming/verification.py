@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imgfw.catalog.catalog import Catalog
-from imgfw.contract.errors import ImgfwError, InterruptedRun
-from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.resuming.comparison import differing, of_run
 from imgfw.engine.resuming.trials import Trial, Trials, train_interrupted, train_killed, train_straight
+from imgfw.engine.temporary import nothing_kept, temporary_folder
 
 DEFAULT_STEPS = 24
 MOST_STEPS_OF_AN_EPOCH = 64
@@ -94,7 +90,7 @@ def verify_resume(
         ImgfwError: the recipe cannot be trained. A run that the message names is kept.
         InterruptedRun: a signal came.
     """
-    with _temporary_folder() as folder:
+    with temporary_folder("imgfw-verify-") as folder:
         trials = Trials(recipe, overrides, folder, catalog or Catalog())
         straight, steps, steps_per_epoch = _straight(trials, steps)
         places = random.Random(seed)
@@ -109,22 +105,6 @@ def verify_resume(
             varying = differing(expected, of_run(train_straight(trials, "again", steps)[0].folder))
         rows = [_row(name, differences, varying) for name in dict.fromkeys((*expected, *found))]
         return Verification(steps, steps_per_epoch, resumed.stops, rows, resumed.lost)
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    """A folder that is removed afterwards, unless an error sends its reader there."""
-    folder, is_named = Path(tempfile.mkdtemp(prefix="imgfw-verify-")), False
-    try:
-        yield folder
-    except InterruptedRun:
-        raise
-    except ImgfwError as error:
-        is_named = str(folder) in str(error)
-        raise
-    finally:
-        if not is_named:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _straight(trials: Trials, steps: int | None) -> tuple[Trial, int, int]:

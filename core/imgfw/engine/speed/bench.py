@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -25,7 +24,6 @@ from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import Data, build_data
-from imgfw.engine.interruption import end, nothing_kept
 from imgfw.engine.precision import choose_device
 from imgfw.engine.runs import run
 from imgfw.engine.speed.bare_step import BareStep, delivery_of
@@ -33,6 +31,7 @@ from imgfw.engine.speed.live_windows import LiveWindows, Stretch, settling_steps
 from imgfw.engine.speed.measuring import Rate, Window, paired_ratio, window_of
 from imgfw.engine.speed.tutorial_loop import TutorialLoop
 from imgfw.engine.speed.utilization import utilization
+from imgfw.engine.temporary import end, nothing_kept, temporary_folder
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 from imgfw.recipe.resolving import ResolvedRecipe
@@ -136,7 +135,7 @@ def bench(
         say: told how the work goes.
 
     Raises:
-        ImgfwError: the recipe cannot be run; as `imgfw run` would say.
+        ImgfwError: the recipe cannot be run; as `imgfw run` would say. A run that the message names is kept.
         InterruptedRun: a signal came.
     """
     resolved = check(read_recipe(recipe, overrides), catalog).recipe
@@ -146,7 +145,7 @@ def bench(
     course = _course(measured, resolved, data, effort, say)
     next(course)
     windows = LiveWindows(effort.seconds, batches, course.send)
-    with tempfile.TemporaryDirectory(prefix="imgfw-bench-") as folder:
+    with temporary_folder("imgfw-bench-") as folder:
         changes = [*overrides, f"output_dir={folder}", *_ENDLESS]
         with suppress(_CompleteError):
             run(recipe, overrides=changes, callbacks=[windows], catalog=catalog, quiet=True)

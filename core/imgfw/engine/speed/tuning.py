@@ -20,12 +20,12 @@ from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import Data, build_data
 from imgfw.engine.input.loading import usable_cores
-from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.precision import choose_device
 from imgfw.engine.saving.files import write_atomically
 from imgfw.engine.speed.bare_step import BareStep
 from imgfw.engine.speed.live_windows import settling_steps
 from imgfw.engine.speed.measuring import Rate, Window, interleave, window_of
+from imgfw.engine.temporary import nothing_kept
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
 

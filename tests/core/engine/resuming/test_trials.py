@@ -10,8 +10,8 @@ import time
 
 import pytest
 from imgfw import InterruptedRun
-from imgfw.engine.interruption import nothing_kept
 from imgfw.engine.resuming import trials
+from imgfw.engine.temporary import nothing_kept
 
 SLEEPER = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
 
