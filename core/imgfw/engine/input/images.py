@@ -6,9 +6,10 @@ the size against a limit. Whatever is wrong with a file is a `BadSampleError` th
 
 from __future__ import annotations
 
+import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torchvision import tv_tensors
 
 from imgfw.contract.errors import BadSampleError
+from imgfw.engine.input.decoding import Lead
+from imgfw.engine.input.jpeg import START, Box, Header, decode, fast_decoder, read_header
+from imgfw.engine.input.splits import LeastSize
+from imgfw.engine.input.warping import Size
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The formats that are read, by Pillow's names. Of an animation, the first frame is the image."""
@@ -28,14 +33,14 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded, unless the caller says otherwise."""
 
-Size = tuple[int, int]
-"""Height and width."""
-
 _REDUCTIONS = (8, 4, 2)
 """How many times smaller a JPEG can be decoded, from part of each block's cosines."""
 
 LEAST_REDUCED = 256
 """The shorter side, in pixels, from which an image is decoded smaller: below, there is little to gain."""
+
+_LARGEST_CONTENT = 1 << 28
+"""Larger files are left to Pillow, which reads them piece by piece."""
 
 _GAP = 2
 """How many times larger than needed a reduced image stays at least: the rest is left to a proper filter."""
@@ -53,7 +58,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     *,
     name: str = "",
-    least_size: Callable[[int, int], Size] | None = None,
+    least_size: LeastSize | None = None,
 ) -> tv_tensors.Image:
     """Read an image file.
 
@@ -84,28 +89,88 @@ def read_image(
     if channels not in _CHANNEL_MODES:
         raise ValueError(f"channels is {channels}, should be 1 (grey) or 3 (RGB)")
     name = name or ("an image in memory" if isinstance(source, bytes) else str(source))
-    with _opened(source, name, max_pixels) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        reduction = _reduction(image, orientation, least_size)
-        if reduction > 1:
-            image.draft(None, (image.width // reduction, image.height // reduction))
-        if orientation != 1:
-            ImageOps.exif_transpose(image, in_place=True)
-        flat, mode = _flatten(image, name), _CHANNEL_MODES[channels]
-        pixels = np.array(flat if flat.mode == mode else flat.convert(mode))
+    with _named(source, name):
+        content = _content_of_jpeg(source, name)
+        pixels = None if content is None else _read_plain(content, channels, max_pixels, least_size)
+        if pixels is None:
+            rest = source if content is None else content
+            pixels = _read_by_pillow(rest, channels, max_pixels, name, least_size)
     # The bytes stay interleaved in memory, as decoded: resizing takes half the time of separate planes.
     return tv_tensors.Image(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
 
 
-def _reduction(image: Image.Image, orientation: int, least_size: Callable[[int, int], Size] | None) -> int:
-    """How many times smaller a file can be decoded: 1, 2, 4 or 8."""
-    if least_size is None or image.format != "JPEG" or min(image.size) < LEAST_REDUCED:
-        return 1
-    turned = orientation >= _FIRST_TURNED
-    height, width = (image.width, image.height) if turned else (image.height, image.width)
-    rows, columns = least_size(height, width)
-    room = min(height / rows, width / columns) / _GAP
-    return next((reduction for reduction in _REDUCTIONS if reduction <= room), 1)
+def _content_of_jpeg(source: Path | str | bytes, name: str) -> bytes | None:
+    """The content of what begins like a JPEG; None where it is Pillow's to read anyway."""
+    if fast_decoder() is None or (isinstance(source, bytes) and not source.startswith(START)):
+        return None
+    if isinstance(source, bytes):
+        return source
+    with Path(_finite(source, name)).open("rb", buffering=0) as file:
+        start = file.read(len(START))
+        if start != START or os.fstat(file.fileno()).st_size > _LARGEST_CONTENT:
+            return None
+        return start + file.read()
+
+
+def _read_plain(
+    content: bytes, channels: int, max_pixels: int, least_size: LeastSize | None
+) -> NDArray[np.uint8] | None:
+    """Decode a JPEG, no more of it and no larger than needed; None where that takes Pillow."""
+    header = read_header(content)
+    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+    if header is None or header.height * header.width > limit or not _is_upright(content, header):
+        return None
+    reduction, box = _wanted((header.height, header.width), least_size, is_jpeg=True)
+    pixels = decode(content, header, channels, reduction, None if box is None else box[3])
+    return pixels if pixels is None or box is None else _part(pixels, box)
+
+
+def _is_upright(content: bytes, header: Header) -> bool:
+    """Whether no orientation has to be applied to a JPEG."""
+    if not header.has_metadata:
+        return True
+    with _unwarned(), Image.open(BytesIO(content), formats=FORMATS) as image:
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
+
+
+def _read_by_pillow(
+    source: Path | str | bytes, channels: int, max_pixels: int, name: str, least_size: LeastSize | None
+) -> NDArray[np.uint8]:
+    """Read any image that is read at all."""
+    with _opened(source, name, max_pixels) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        size = image.size if orientation >= _FIRST_TURNED else (image.height, image.width)
+        reduction, box = _wanted(size, least_size, image.format == "JPEG", orientation == 1)
+        if reduction > 1:
+            image.draft(None, (image.width // reduction, image.height // reduction))
+        if orientation != 1:
+            ImageOps.exif_transpose(image, in_place=True)
+        if box is not None and image.mode in _CHANNEL_MODES.values():
+            shown, box = image.crop(box), None
+        else:
+            shown = image
+        flat, mode = _flatten(shown, name), _CHANNEL_MODES[channels]
+        pixels = np.array(flat if flat.mode == mode else flat.convert(mode))
+    return pixels if box is None else _part(pixels, box)
+
+
+def _wanted(
+    size: Size, least_size: LeastSize | None, is_jpeg: bool, is_upright: bool = True
+) -> tuple[int, Box | None]:
+    """How many times smaller an image is decoded (1, 2, 4 or 8), and which part of it; None is all."""
+    lead = least_size if isinstance(least_size, Lead) and is_upright else None
+    if least_size is None or (lead is None and not is_jpeg):
+        return 1, None
+    rows, columns = least_size(*size)
+    room = min(size[0] / rows, size[1] / columns) / _GAP
+    if is_jpeg and min(size) >= LEAST_REDUCED and room >= _REDUCTIONS[-1]:
+        return next(reduction for reduction in _REDUCTIONS if reduction <= room), None
+    return 1, None if lead is None else lead.part()
+
+
+def _part(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    left, top, right, bottom = box
+    return pixels[top:bottom, left:right]
 
 
 def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask:
@@ -140,18 +205,30 @@ def read_mask(path: Path | str, max_pixels: int = MAX_PIXELS) -> tv_tensors.Mask
 @contextmanager
 def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
     """Open an image, its header judged; any failure until the block ends is the file's."""
+    with _named(source, name), _unwarned():
+        file = BytesIO(source) if isinstance(source, bytes) else _finite(source, name)
+        with Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise BadSampleError(
+                    name, f"has {width}x{height} pixels, more than the limit of {max_pixels:,}"
+                )
+            yield image
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Pillow warns of oddities in files that it reads all the same; a training run cannot mend them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _named(source: Path | str | bytes, name: str) -> Iterator[None]:
+    """Whatever fails in the block is what is wrong with the file."""
     try:
-        # Pillow warns of oddities in files that it reads all the same; a training run cannot mend them.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            file = BytesIO(source) if isinstance(source, bytes) else _finite(source, name)
-            with Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise BadSampleError(
-                        name, f"has {width}x{height} pixels, more than the limit of {max_pixels:,}"
-                    )
-                yield image
+        yield
     except BadSampleError:
         raise
     except Exception as error:  # decoders meet damaged files with every kind of exception
