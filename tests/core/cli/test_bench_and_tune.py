@@ -90,7 +90,7 @@ def test_a_bench_that_is_stopped_leaves_nothing(write_recipe, tmp_path):
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
     ) as bench:
         said = next(line for line in bench.stderr if line.startswith("a whole process"))
-        while not list(temporary.glob("imgfw-bench-*/*-2/checkpoints")):
+        while bench.poll() is None and not list(temporary.glob("imgfw-bench-*/*-2/checkpoints")):
             time.sleep(0.01)
         bench.send_signal(signal.SIGTERM)
         rest = bench.stderr.read()
