@@ -162,7 +162,7 @@ def measure(rounds: int, seconds: float, budget: float, networks: Sequence[Netwo
 def beaten(choices: Sequence[Choice]) -> list[str]:
     """Where another combination was faster than the one that `auto` chose, by more than noise."""
     return [
-        f"For {choice.network.name}, {choice.best} took {1 - 1 / slower:.0%} less time than what `auto` chose: "
+        f"For {choice.network.name}, {choice.best} took {1 - 1 / slower:.0%} less time than `auto`'s choice: "
         "its rule knows the layers and the size of the batch, and nothing that was timed."
         for choice in choices
         if (slower := choice.over(choice.best).median) > _NOISE

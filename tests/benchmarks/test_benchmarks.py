@@ -98,7 +98,7 @@ def test_a_choice_is_judged_by_the_combination_that_was_fastest(part):
     assert settings.reached([best, slow], best)[0][2] == "2.00 (0.50..4.00)"
     assert settings.beaten([best]) == []
     [line] = settings.beaten([best, slow])
-    assert line.startswith("For One, bf16 took 50% less time than what `auto` chose: ")
+    assert line.startswith("For One, bf16 took 50% less time than `auto`'s choice: ")
 
 
 def test_saving_is_measured_beside_torch(part):
