@@ -133,9 +133,11 @@ class Fetcher:
 
     def _check(self, indices: list[int], samples: list[Any]) -> tuple[list[int], list[BadSample]]:
         """The positions of the samples whose targets can be right, and the others."""
+        if samples and not problem_of([target for _, target in samples], self._task):
+            return list(range(len(samples))), []
         kept, bad = [], []
         for position, (index, (_, target)) in enumerate(zip(indices, samples, strict=True)):
-            problem = problem_of(target, self._task)
+            problem = problem_of([target], self._task)
             if problem:
                 bad.append(self._view.bad_target(index, problem))
             else:
@@ -143,10 +145,10 @@ class Fetcher:
         return kept, bad
 
 
-def problem_of(target: Any, task: Task) -> str:
-    """Say why a target cannot be right; empty where nothing is wrong with it."""
+def problem_of(targets: list[Any], task: Task) -> str:
+    """Say why one of some targets cannot be right; empty where nothing is wrong with any."""
     try:
-        problems = task.check(task.collate([target]))
+        problems = task.check(task.collate(targets))
     except Exception as error:  # a target of another kind breaks a task at any place
         return f"its target is none of the task's ({type(error).__name__}: {error})"
     return problems[0][1] if problems else ""
@@ -161,7 +163,7 @@ def collate_images(images: list[Any], accepts_lists: bool) -> Any:
     plain = [torch.as_tensor(image).as_subclass(Tensor) for image in images]
     shapes = {tuple(image.shape) for image in plain}
     if len(shapes) == 1:
-        return torch.stack(plain)
+        return _stacked(plain)
     if accepts_lists:
         return plain
     named = " and ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:2])
@@ -169,6 +171,14 @@ def collate_images(images: list[Any], accepts_lists: bool) -> Any:
         f"Images of different sizes ({named}) cannot stand in one batch.",
         'Add {"type": "resize", "size": [224, 224]} or a crop to the transforms.',
     )
+
+
+def _stacked(images: list[Tensor]) -> Tensor:
+    """Stack images; where the channels of a pixel are adjacent in memory they stay so."""
+    rows = [image.movedim(0, -1) for image in images] if images[0].ndim == 3 else []
+    if rows and all(row.is_contiguous() for row in rows):
+        return torch.stack(rows).movedim(-1, 1)
+    return torch.stack(images)
 
 
 class Feeder:
@@ -182,6 +192,7 @@ class Feeder:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
+        self._wants_planes = device.type == "cpu" and memory_format == torch.contiguous_format
         self._sender = Sender(device) if device.type == "cuda" else None
         self.seconds = 0.0
 
@@ -193,6 +204,8 @@ class Feeder:
         """Make a batch that the model can take."""
         began = time.perf_counter()
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
+        if self._wants_planes and isinstance(images, Tensor):
+            images = images.contiguous()  # as bytes: as floats that are apart it takes several times as long
         partners = [
             (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
         ]

@@ -163,6 +163,8 @@ class Pipeline:
             image, target, done[position] = lead.finish(*samples[position])
             samples[position] = image, target
         for first, group in self._groups(self.on_samples):
+            if min(done, default=0) > first:
+                continue
             work = self._work_of(group, keys)
             for position, sample in enumerate(samples):
                 if done[position] > first:
@@ -276,7 +278,10 @@ def _warps_in(items: Iterable[Placed]) -> list[tuple[int, Transform]]:
 def _rows(transform: Transform, keys: Keys) -> list[Parameters]:
     """What a transform draws, sample by sample."""
     drawn = transform.draw(keys)
-    return [{name: value[number] for name, value in drawn.items()} for number in range(len(keys))]
+    if not drawn:
+        return [{} for _ in range(len(keys))]
+    rows = zip(*(value.unbind() for value in drawn.values()), strict=True)
+    return [dict(zip(drawn, row, strict=True)) for row in rows]
 
 
 def _on_each(transform: AnyTransform, keys: Keys) -> Callable[[int, Sample], Sample]:

@@ -88,7 +88,7 @@ class _TargetReader:
         target = self._view.target(index)
         if isinstance(target, BadSample):
             return target
-        problem = problem_of(target, self._task)
+        problem = problem_of([target], self._task)
         return self._view.bad_target(index, problem) if problem else None
 
 
