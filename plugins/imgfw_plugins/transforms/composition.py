@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from imgfw import Ge, Len, Transform, about
 
 from imgfw_plugins.transforms.ranges import Probability
-from imgfw_plugins.transforms.samples import Row, of_type, taken
+from imgfw_plugins.transforms.samples import Row, put, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,13 +177,3 @@ class RandomChoice(_Composition):
             chosen = parameters["chosen"] == number
             images, targets = self.change_some(chosen, [number], images, targets, parameters)
         return images, targets
-
-
-def put(part: Any, rows: Tensor, changed: Any) -> Any:
-    """A batch of images or targets with other samples in some rows."""
-    from torch import Tensor
-
-    if not isinstance(part, Tensor) or len(rows) == len(part):
-        return changed
-    plain, others = part.as_subclass(Tensor), changed.as_subclass(Tensor)
-    return of_type(part, plain.index_copy(0, rows, others))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from imgfw import Transform, Warp, about
 
 from imgfw_plugins.transforms.ranges import Fill, Probability, Range, around, fill_for, ordered
-from imgfw_plugins.transforms.resampling import rotated, sampled, sampling_grid, warped
-from imgfw_plugins.transforms.samples import Row, in_pieces, move, of_type, select
+from imgfw_plugins.transforms.resampling import resampled, rotated, sampling_grid, warped
+from imgfw_plugins.transforms.samples import Row, in_pieces, move, select
 
 if TYPE_CHECKING:
     from imgfw import DatasetInfo, Keys
@@ -139,16 +139,7 @@ class _AboutCentre(Transform):
         return sampling_grid(*self.rows(np, numbers), shift, (height, width), images.device)
 
     def _resampled(self, part: Any, grid: Tensor) -> Any:
-        """An image, a batch of images, or their masks, at the positions of a grid."""
-        from torch import Tensor
-        from torchvision import tv_tensors
-
-        images = part.as_subclass(Tensor).reshape(len(grid), -1, *part.shape[-2:])
-        if isinstance(part, tv_tensors.Mask):
-            moved = sampled(images, grid, "nearest", self.ignore_index)
-        else:
-            moved = sampled(images, grid, self.interpolation, self.fill)
-        return of_type(part, moved.reshape(part.shape))
+        return resampled(part, grid, self.interpolation, self.fill, self.ignore_index)
 
 
 @about(example={"degrees": 30})

@@ -10,8 +10,9 @@ from imgfw import Ge, Interval, Transform
 from imgfw_plugins.transforms.color import check_grey_or_rgb
 from imgfw_plugins.transforms.geometry import Resampling
 from imgfw_plugins.transforms.ranges import Fill, fill_for
-from imgfw_plugins.transforms.resampling import rotated, shear_angle, warped
-from imgfw_plugins.transforms.samples import Row, fill_of, move
+from imgfw_plugins.transforms.recoloring import recolored
+from imgfw_plugins.transforms.resampling import resampled, rotated, sampling_grid, shear_angle, warped
+from imgfw_plugins.transforms.samples import Row, brightest, in_pieces, move, of_type, taken
 
 if TYPE_CHECKING:
     from imgfw import DatasetInfo, Keys
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 SIGNED = (*GEOMETRIC, "brightness", "saturation", "contrast", "sharpness")
-OPERATIONS = ("identity", *SIGNED, "posterize", "solarize", "autocontrast", "equalize")
+RECOLORING = (
+    "brightness",
+    "saturation",
+    "contrast",
+    "sharpness",
+    "posterize",
+    "solarize",
+    "autocontrast",
+    "equalize",
+)
+OPERATIONS = ("identity", *GEOMETRIC, *RECOLORING)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ TRIVIALAUGMENT_WIDE = Strongest(
 class _Policy(Transform):
     """Base of the policies: draws operations and signs, and does them one after the other."""
 
+    host_parameters = True
+
     def __init__(
         self, info: DatasetInfo, strongest: Strongest, num_ops: int, interpolation: str, fill: Fill
     ) -> None:
@@ -73,56 +86,109 @@ class _Policy(Transform):
         raise NotImplementedError
 
     def apply(self, image: Tensor, target: Any, parameters: Row) -> tuple[Tensor, Any]:
+        import numpy as np
+        from torch import Tensor
+
         drawn = (parameters[name].tolist() for name in ("operation", "negative", "strength"))
         for index, negative, strength in zip(*drawn, strict=True):
             name = OPERATIONS[index]
             signed = -strength if negative and name in SIGNED else strength
             if name in GEOMETRIC:
                 image, target = self._moved(name, image, target, signed)
-            else:
-                image = _recolored(name, image, signed, self.strongest)
+            elif name != "identity":
+                batch = image.as_subclass(Tensor).unsqueeze(0)
+                image = of_type(image, self._recolored(name, batch, np.array([signed])).squeeze(0))
         return image, target
 
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(self._operate, images, targets, parameters)
+
+    def _operate(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        """Every sample's first operation, then the second, and so on; those of a kind together."""
+        import numpy as np
+        import torch
+        from torchvision import tv_tensors
+
+        images = images.clone()
+        masks = targets.clone() if isinstance(targets, tv_tensors.Mask) else None
+        drawn = (parameters[name].cpu().numpy().T for name in ("operation", "negative", "strength"))
+        for operation, negative, strength in zip(*drawn, strict=True):
+            names = np.array(OPERATIONS)[operation]
+            signed = np.where(negative & np.isin(names, SIGNED), -strength, strength)
+            kinds = np.where(np.isin(names, GEOMETRIC), "geometric", names)
+            for kind in np.unique(kinds[kinds != "identity"]).tolist():
+                rows = np.flatnonzero(kinds == kind)
+                there = torch.from_numpy(rows).to(images.device, non_blocking=True)
+                some = images.index_select(0, there)
+                if kind != "geometric":
+                    images.index_copy_(0, there, self._recolored(kind, some, signed[rows]))
+                    continue
+                grid = self._grid(some, names[rows], signed[rows])
+                settings = grid, self.interpolation, self.fill, self.ignore_index
+                images.index_copy_(0, there, resampled(some, *settings))
+                if masks is not None:
+                    masks.index_copy_(0, there, resampled(taken(masks, there), *settings))
+        return images, targets if masks is None else masks
+
+    def _recolored(self, name: str, images: Tensor, strength: Any) -> Tensor:
+        """One colour operation on a batch, of strengths float64 `[B]`."""
+        import numpy as np
+        import torch
+
+        amounts = 1 + strength * self.strongest.enhance
+        if name == "posterize":
+            amounts = np.rint(8 - strength * self.strongest.posterize)
+        elif name == "solarize":
+            amounts = brightest(images) * (1 - strength)
+        return recolored(name, images, torch.from_numpy(amounts).float())
+
+    def _grid(self, images: Tensor, names: Any, strength: Any) -> Tensor:
+        """Where the pixels of moved images come from: their operations are one affine map each."""
+        import numpy as np
+
+        height, width = images.shape[-2:]
+        full = self.strongest
+        angle = np.radians(np.where(names == "rotate", strength * full.rotate, 0.0))
+        cos, sin = np.cos(angle), np.sin(angle)
+        slope_x = np.where(names == "shear_x", strength * full.shear, 0.0)
+        slope_y = np.where(names == "shear_y", strength * full.shear, 0.0)
+        right, down = (np.trunc(strength * full.translate * self._unit(side)) for side in (width, height))
+        right = np.where(names == "translate_x", right, -slope_x * height / 2)  # shears keep the first corner
+        down = np.where(names == "translate_y", down, -slope_y * width / 2)
+        rows = (cos, sin - slope_x), (-sin - slope_y, cos)
+        return sampling_grid(*rows, (right, down), (height, width), images.device)
+
     def _moved(self, name: str, image: Tensor, target: Any, strength: float) -> tuple[Tensor, Any]:
-        height, width = image.shape[-2:]
+        import numpy as np
+        from torchvision import tv_tensors
+
+        grid = self._grid(image, np.array([name]), np.array([strength]))
 
         def change(part: Any) -> Any:
-            fill = fill_of(part, self.fill, self.ignore_index)
-            if name == "rotate":
-                return rotated(part, strength * self.strongest.rotate, self.interpolation, fill)
-            if name.startswith("translate"):
-                shift = [self._pixels(strength, width), 0]
-                shift = shift if name == "translate_x" else [0, self._pixels(strength, height)]
-                return warped(part, self.interpolation, fill, translate=shift)
-            angle = shear_angle(strength * self.strongest.shear)
-            shear = [angle, 0.0] if name == "shear_x" else [0.0, angle]
-            return warped(part, self.interpolation, fill, shear=shear, center=[0.0, 0.0])
+            if isinstance(part, tv_tensors.BoundingBoxes):
+                return self._moved_boxes(name, part, strength)
+            return resampled(part, grid, self.interpolation, self.fill, self.ignore_index)
 
         return move(change, image, target)
 
+    def _moved_boxes(self, name: str, boxes: Any, strength: float) -> Any:
+        height, width = boxes.canvas_size
+        if name == "rotate":
+            return rotated(boxes, strength * self.strongest.rotate, self.interpolation, None)
+        if name.startswith("translate"):
+            shift = [self._pixels(strength, width), 0]
+            shift = shift if name == "translate_x" else [0, self._pixels(strength, height)]
+            return warped(boxes, self.interpolation, None, translate=shift)
+        angle = shear_angle(strength * self.strongest.shear)
+        shear = [angle, 0.0] if name == "shear_x" else [0.0, angle]
+        return warped(boxes, self.interpolation, None, shear=shear, center=[0.0, 0.0])
+
     def _pixels(self, strength: float, side: int) -> int:
-        return int(strength * self.strongest.translate * (1 if self.strongest.translate_in_pixels else side))
+        return int(strength * self.strongest.translate * self._unit(side))
 
-
-def _recolored(name: str, image: Tensor, strength: float, strongest: Strongest) -> Tensor:
-    from torchvision.transforms.v2 import functional as F
-
-    factor = 1 + strength * strongest.enhance
-    if name == "brightness":
-        return F.adjust_brightness(image, factor)
-    if name == "saturation":
-        return F.adjust_saturation(image, factor)
-    if name == "contrast":
-        return F.adjust_contrast(image, factor)
-    if name == "sharpness":
-        return F.adjust_sharpness(image, factor)
-    if name == "posterize":
-        return F.posterize(image, round(8 - strength * strongest.posterize))
-    if name == "solarize":
-        return F.solarize(image, 255 * (1 - strength))
-    if name == "autocontrast":
-        return F.autocontrast(image)
-    return F.equalize(image) if name == "equalize" else image
+    def _unit(self, side: int) -> int:
+        """What shifts are counted in."""
+        return 1 if self.strongest.translate_in_pixels else side
 
 
 class RandAugment(_Policy):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from imgfw_plugins.transforms.samples import of_type
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -39,6 +41,24 @@ def sampling_grid(x: Any, y: Any, shift: Any, size: tuple[int, int], device: tor
         from_line = (by_y * lines + start).unsqueeze(2)
         torch.add((by_x * columns).unsqueeze(1), from_line, out=grid[..., axis])
     return grid
+
+
+def resampled(part: Any, grid: Tensor, interpolation: str, fill: Any, ignore_index: int) -> Any:
+    """An image, a batch of images, or their masks, at the positions of a grid.
+
+    Args:
+        part: the images, or masks, which take the nearest pixel and are filled with the ignore index.
+        grid: as of `sampling_grid`; of one image, or a batch.
+        interpolation, fill: as for `sampled`.
+        ignore_index: of masks.
+    """
+    from torch import Tensor
+    from torchvision import tv_tensors
+
+    images = part.as_subclass(Tensor).reshape(len(grid), -1, *part.shape[-2:])
+    if isinstance(part, tv_tensors.Mask):
+        interpolation, fill = "nearest", ignore_index
+    return of_type(part, sampled(images, grid, interpolation, fill).reshape(part.shape))
 
 
 def sampled(images: Tensor, grid: Tensor, interpolation: str, fill: Any) -> Tensor:

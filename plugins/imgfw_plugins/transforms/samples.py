@@ -77,7 +77,20 @@ def taken(part: Any, rows: Tensor | slice) -> Any:
     """Some samples of a batch of images or targets; what is no tensor as it is."""
     from torch import Tensor
 
-    return of_type(part, part.as_subclass(Tensor)[rows]) if isinstance(part, Tensor) else part
+    if not isinstance(part, Tensor):
+        return part
+    plain = part.as_subclass(Tensor)
+    return of_type(part, plain[rows] if isinstance(rows, slice) else plain.index_select(0, rows))
+
+
+def put(part: Any, rows: Tensor, changed: Any) -> Any:
+    """A batch of images or targets with other samples in some rows."""
+    from torch import Tensor
+
+    if not isinstance(part, Tensor) or len(rows) == len(part):
+        return changed
+    plain, others = part.as_subclass(Tensor), changed.as_subclass(Tensor)
+    return of_type(part, plain.index_copy(0, rows, others))
 
 
 def in_pieces(
