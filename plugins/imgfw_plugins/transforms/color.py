@@ -243,7 +243,7 @@ class GaussianBlur(Transform):
         margins = [size // 2 for size in self.kernel_size for _ in range(2)]
         work = pad(work, margins, mode="reflect").flatten(0, 1).unsqueeze(0)
         work = conv2d(work, along_x[:, None, None, :], groups=len(along_x))
-        work = conv2d(work, along_y[:, None, :, None], groups=len(along_y)).view(images.shape)
+        work = conv2d(work, along_y[:, None, :, None], groups=len(along_y)).reshape(images.shape)
         return (work if images.is_floating_point() else work.round_().to(images.dtype)), targets
 
     def prefers_batches(self, device_type: str) -> bool:

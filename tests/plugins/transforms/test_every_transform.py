@@ -183,6 +183,18 @@ def test_a_batch_comes_out_alike_in_any_pieces(name, images, monkeypatch):
 
 
 @pytest.mark.parametrize("name", sorted(BATCHES))
+def test_a_batch_comes_out_alike_however_it_lies_in_memory(name, images):
+    transform = BATCHES[name](_info(3))
+    batch, masks = _samples(images, 10, 3, (33, 27), floats=False)
+    parameters = transform.draw(Keys.of_samples(3, 5, range(10)))
+    planes, _ = transform.apply_batch(batch, masks, parameters)
+    adjacent, _ = transform.apply_batch(
+        batch.contiguous(memory_format=torch.channels_last), masks, parameters
+    )
+    torch.testing.assert_close(adjacent, planes, rtol=0, atol=1e-6 if planes.is_floating_point() else 0)
+
+
+@pytest.mark.parametrize("name", sorted(BATCHES))
 def test_no_work_on_a_batch_waits_for_the_device(name, images):
     """On a device without memory nothing can be read back."""
     transform = BATCHES[name](_info(3))
