@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.building import build_parts
 from imgfw.engine.console import Console
+from imgfw.engine.input import images
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import build_data
@@ -36,6 +38,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMALIZE = {"type": "normalize", "mean": MEAN, "std": STD}
 BILINEAR = InterpolationMode.BILINEAR
 
+WITHOUT = "imgfw without simplejpeg"
 BY_PIL, WARPED = "PIL, torchvision's transforms v1", 'imgfw, `"warp": "opencv"`'
 ON_TENSORS, ON_PIL = "torchvision v2 on tensors", "torchvision v1 on PIL images"
 
@@ -83,6 +86,20 @@ def imgfw_input(recipe: dict[str, Any]) -> Variant:
             parts.train_feeder.prepare(raw)
 
     return timed(consume)
+
+
+def by_pillow(variant: Variant) -> Variant:
+    """The same where simplejpeg is not installed."""
+
+    def run() -> Seconds:
+        with patch.object(images, "fast_decoder", _none):
+            return variant()
+
+    return run
+
+
+def _none() -> None:
+    return None
 
 
 class Loaded(Dataset[tuple[Tensor, int]]):
@@ -137,8 +154,13 @@ def decoding(folder: Path) -> dict[str, Variant]:
     on_pil = v1.Compose(
         [v1.RandomResizedCrop(CROP), v1.RandomHorizontalFlip(), v1.ToTensor(), v1.Normalize(MEAN, STD)]
     )
+    cropped = imgfw_input({"data": data, "transforms": {"train": crop}})
     return {
-        "imgfw": imgfw_input({"data": data, "transforms": {"train": crop}}),
+        "imgfw": cropped,
+        WITHOUT: by_pillow(cropped),
+        "imgfw, `channels_last` as for convolutions": imgfw_input(
+            {"data": data, "transforms": {"train": crop}, "train": {"device": "cpu", "channels_last": True}}
+        ),
         'imgfw, resized to 256x256, `"cache": "ram"`': imgfw_input(
             {"data": data, "transforms": {"train": resized}, "loader": {"cache": "ram"}}
         ),
@@ -235,8 +257,8 @@ def _table(measured: dict[str, list[Seconds]], samples: int) -> str:
 _NOTE = """\
 {samples:,} JPEG files of 500x375 pixels ({size} kB each, in the page cache): random resized crop to 224,
 random flip, to float, normalise, in batches of 32; one thread, no workers, and nobody who uses the batches;
-{rounds} rounds, interleaved. With `"cache": "ram"` the images are decoded and resized once, which is not
-counted."""
+{rounds} rounds, interleaved. imgfw decodes with simplejpeg, but for one row. With `"cache": "ram"` the
+images are decoded and resized once, which is not counted."""
 
 _WARPS = """\
 As many RGB images of 256x256 pixels in memory: random flip, rotation by up to 30 degrees, random resized crop

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -58,7 +58,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     *,
     name: str = "",
-    least_size: LeastSize | None = None,
+    least_size: Callable[[int, int], Size] | None = None,
 ) -> tv_tensors.Image:
     """Read an image file.
 
@@ -77,7 +77,8 @@ def read_image(
         name: what names the image to its owner, for messages; a file's path unless given.
         least_size: given the image's height and width, says how small it may come. A JPEG that is much
             larger, and 256 pixels wide and high or more, is then decoded at 1/2, 1/4 or 1/8 of its size;
-            without it, images come as they are.
+            without it, images come as they are. What a dataset's `read` is given may ask for a part of the
+            image alone.
 
     Returns:
         uint8 `[channels, height, width]`, the channels of a pixel adjacent in memory.

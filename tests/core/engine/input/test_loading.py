@@ -9,7 +9,15 @@ import pytest
 import torch
 from imgfw import BadSampleError, DataError, DatasetInfo, ImgfwError, InMemory, MixedTargets, UsageError
 from imgfw.engine.input.batch_plan import BatchPlan
-from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers, map_tensors, sent_ahead
+from imgfw.engine.input.loading import (
+    Feeder,
+    Fetcher,
+    RawBatch,
+    choose_num_workers,
+    collate_images,
+    map_tensors,
+    sent_ahead,
+)
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.residence import Residence, fits
 from imgfw.engine.input.splits import BadSample, SplitView
@@ -260,6 +268,20 @@ def test_a_batch_reaches_the_model_as_floats_in_its_memory_format():
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert isinstance(batch.targets, MixedTargets)
     assert len(batch) == 2
+
+
+def test_channels_that_are_adjacent_in_memory_stay_so_until_the_model_wants_planes():
+    images = [torch.randint(0, 256, (5, 4, 3), dtype=torch.uint8).permute(2, 0, 1) for _ in range(3)]
+    together = collate_images(images, accepts_lists=False)
+    assert together.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(together, torch.stack(images))
+    mixed = collate_images([images[0].contiguous(), *images[1:]], accepts_lists=False)
+    assert torch.equal(mixed, torch.stack([images[0], *images[1:]]))
+    raw = RawBatch(0, [0, 1, 2], together, torch.zeros(3))
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        batch = Feeder(Pipeline([], 5, in_batches=False), CPU, memory_format).prepare(raw)
+        assert batch.images.is_contiguous(memory_format=memory_format)
+        assert torch.equal(batch.images, together / 255)
 
 
 @pytest.mark.parametrize("transforms", [[RandomHorizontalFlip(p=1.0)], [noise, RandomHorizontalFlip(p=1.0)]])
