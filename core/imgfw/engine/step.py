@@ -162,12 +162,17 @@ def loss_of(parts: Parts, batch: Batch) -> LossValue:
 def _over_all_parts(losses: list[LossValue]) -> _BatchLoss:
     """The loss of a batch over its micro-batches and all processes."""
     sums = torch.stack([loss.sum.detach() for loss in losses]).sum()
-    weights = torch.stack([torch.as_tensor(loss.weight, device=sums.device) for loss in losses]).sum()
+    weights = torch.stack([_on_device(loss.weight, sums) for loss in losses]).sum()
     total, weight = distributed.sum_over_processes(sums), distributed.sum_over_processes(weights)
     return _BatchLoss(total / weight, weight, False)
 
 
 _AT_ONCE = nullcontext()
+
+
+def _on_device(weight: Tensor | float, like: Tensor) -> Tensor:
+    """A weight as a tensor; a number is filled in there, since a copy would wait for the device."""
+    return weight if isinstance(weight, Tensor) else torch.full((), weight, device=like.device)
 
 
 def _syncing(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
