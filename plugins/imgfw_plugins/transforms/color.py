@@ -189,6 +189,9 @@ class RandomGrayscale(PixelTransform):
     def draw(self, keys: Keys) -> Row:
         return {"grey": keys.bernoulli(self.p)}
 
+    def apply_batch(self, images: Tensor, targets: Any, parameters: Row) -> tuple[Tensor, Any]:
+        return in_pieces(super().apply_batch, images, targets, parameters)
+
     def change(self, images: Tensor, parameters: Row) -> Tensor:
         from torch import float32
 
