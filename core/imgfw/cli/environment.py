@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 EXTRAS = {
     "detection": "mean average precision (mAP) of detection",
-    "fast": '"warp": "opencv" in transforms',
+    "fast": 'decoding JPEGs faster, and "warp": "opencv" in transforms',
     "yaml": "recipes in YAML",
 }
 """The optional parts of imgfw that a user may miss, and what each brings."""
