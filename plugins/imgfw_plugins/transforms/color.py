@@ -166,7 +166,7 @@ def with_hue_shifted(images: Tensor, shift: Tensor) -> Tensor:
         torch.where(high == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
     )
     turned = (sixth + per_image(shift * 6, images).squeeze(1)).unsqueeze(1)
-    phase = torch.tensor([5.0, 3.0, 1.0], device=images.device).view(3, 1, 1)
+    phase = torch.arange(5.0, 0.0, -2.0, device=images.device).view(3, 1, 1)
     distance = (turned + phase).remainder(6)
     missing = torch.minimum(distance, 4 - distance).clamp(0, 1)
     return high.unsqueeze(1) - chroma.unsqueeze(1) * missing
