@@ -23,7 +23,7 @@ from torchvision import tv_tensors
 
 from imgfw.contract.errors import BadSampleError
 from imgfw.engine.input.decoding import Lead
-from imgfw.engine.input.jpeg import START, Box, Header, decode, fast_decoder, read_header
+from imgfw.engine.input.jpeg import START, Box, decode, fast_decoder, read_header, turned
 from imgfw.engine.input.splits import LeastSize
 from imgfw.engine.input.warping import Size
 
@@ -119,19 +119,22 @@ def _read_plain(
     """Decode a JPEG, no more of it and no larger than needed; None where that takes Pillow."""
     header = read_header(content)
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-    if header is None or header.height * header.width > limit or not _is_upright(content, header):
+    if header is None or header.height * header.width > limit:
         return None
-    reduction, box = _wanted((header.height, header.width), least_size, is_jpeg=True)
+    orientation = _orientation(content) if header.has_metadata else 1
+    size = (header.height, header.width)
+    upright = size[::-1] if orientation >= _FIRST_TURNED else size
+    reduction, box = _wanted(upright, least_size, is_jpeg=True, is_upright=orientation == 1)
     pixels = decode(content, header, channels, reduction, None if box is None else box[3])
-    return pixels if pixels is None or box is None else _part(pixels, box)
+    if pixels is None:
+        return None
+    return turned(pixels, orientation) if box is None else _part(pixels, box)
 
 
-def _is_upright(content: bytes, header: Header) -> bool:
-    """Whether no orientation has to be applied to a JPEG."""
-    if not header.has_metadata:
-        return True
+def _orientation(content: bytes) -> Any:
+    """What a file's metadata give as its orientation; 1 is upright, and damaged files may give anything."""
     with _unwarned(), Image.open(BytesIO(content), formats=FORMATS) as image:
-        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def _read_by_pillow(

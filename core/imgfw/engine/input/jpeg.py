@@ -9,6 +9,7 @@ fault with is left to Pillow, which alone tells good files from bad ones.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,6 +36,17 @@ _PASSED = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE))
 
 _EXIF_OR_XMP, _SEVERAL_IMAGES = 0xE1, (0xE2, b"MPF\0")
 _COLOURSPACES = {1: "gray", 3: "rgb"}
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
+"""What each EXIF orientation asks for."""
+
 _LARGEST_BLOCK = 32
 """No unit of coded pixels is higher: four blocks of eight rows."""
 
@@ -153,3 +165,9 @@ def decode(
     if part is not None:
         return pixels[:rows]  # those at the lower edge were smoothed without what is below
     return pixels if pixels.shape[:2] == (height, width) else None
+
+
+def turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Apply an EXIF orientation to pixels `[H, W, C]`; those that do not exist change nothing."""
+    turn = _TURNS.get(orientation)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))

@@ -97,15 +97,22 @@ def test_what_is_not_plain_is_left_to_pillow():
     assert decode(content, colour, 1) is None  # luma is Pillow's to make
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientations_are_applied_as_by_pillow(orientation, channels, request):
+@pytest.mark.parametrize("least_size", [None, lambda height, width: (height // 5, width // 5)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_orientations_are_applied_as_by_pillow(orientation, mode, least_size, monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content = jpeg(30, 44, exif=exif)
-    image = read_image(content, channels)
-    request.getfixturevalue("without_the_fast_decoder")
-    assert torch.equal(image, read_image(content, channels))
+    content = jpeg(300, 270, mode, exif=exif)
+    expected = read_without_the_fast_decoder(content, least_size=least_size)
+    monkeypatch.setattr(images, "_read_by_pillow", None)
+    assert torch.equal(read_image(content, least_size=least_size), expected)
+
+
+def read_without_the_fast_decoder(content, **settings):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "fast_decoder", lambda: None)
+        return read_image(content, **settings)
 
 
 def verdict(content, **settings):
