@@ -91,7 +91,7 @@ class Normalize(Transform):
         # Made float first: on a CPU the product of uint8 and float takes several times as long.
         floats, scale = images.float(), scale / 255
         rows = floats.movedim(-3, -1)
-        if images.ndim == 4 and rows.is_contiguous():  # channels last: whole rows at once, not pixel by pixel
+        if images.ndim == 4 and len(scale) > 1 and rows.is_contiguous():  # channels last: whole rows at once
             width = images.shape[-1]
             scale, shift = scale.flatten().repeat(width), shift.flatten().repeat(width)
             rows.flatten(-2).mul_(scale).add_(shift)
