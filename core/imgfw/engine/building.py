@@ -21,8 +21,7 @@ from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.generators import seed_all
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.data import Data
-from imgfw.engine.input.in_line import step_dwarfs_input
-from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers, usable_cores
+from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.residence import Residence, fits
 from imgfw.engine.input.splits import SplitView
@@ -201,7 +200,7 @@ def build_parts(
     assert isinstance(core, SchedulerCore)
     wants_metric = resolved.scheduler.provider.about.wants_metric
     monitor = next(iter(monitors(resolved.scheduler).values())) if wants_metric else None
-    workers = _num_workers(resolved, data, device, model)
+    workers = _num_workers(resolved, data, device)
     train_loader, eval_loaders = _loaders(resolved, data, device, workers)
     return Parts(
         resolved=resolved,
@@ -340,15 +339,13 @@ def _callback(node: Node, data: Data) -> Callback:
     return callback
 
 
-def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device, model: nn.Module) -> int:
+def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> int:
     asked = resolved.recipe.loader.num_workers
     if asked != "auto":
         return asked
     view, whole = data.views.train, not data.train_pipeline.on_samples
-    in_line = view.in_batches and (device.type == "cpu" or (whole and fits(view, device)))
-    if not in_line and device.type == "cpu":
-        in_line = step_dwarfs_input(model, data.info, view, usable_cores())
-    chosen = choose_num_workers(in_line, device)
+    in_place = view.in_batches and (device.type == "cpu" or (whole and fits(view, device)))
+    chosen = choose_num_workers(in_place, device)
     resolved.auto["loader.num_workers"] = chosen
     return chosen
 

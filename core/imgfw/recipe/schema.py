@@ -106,7 +106,7 @@ class LoaderSection(Section):
         64, description="samples of one optimizer step, over all processes and micro-batches"
     )
     num_workers: Annotated[int, Interval(ge=0, le=MAX_WORKERS)] | Literal["auto"] = Field(
-        "auto", description="processes that read and augment; auto: none where that pays, else one a core"
+        "auto", description="processes that read and augment; auto: none for data in memory, else one a core"
     )
     drop_last: bool = Field(
         False,

@@ -285,9 +285,9 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def choose_num_workers(in_line: bool, device: torch.device) -> int:
-    """The `auto` rule: none where the input runs in line, else one a core."""
-    if in_line:
+def choose_num_workers(in_place: bool, device: torch.device) -> int:
+    """The `auto` rule: none for data that is in the memory of the device, else one a core."""
+    if in_place:
         return 0
     cores = usable_cores()
     return min(cores if device.type != "cpu" else max(cores - 1, 1), 16)

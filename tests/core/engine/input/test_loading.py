@@ -309,9 +309,9 @@ def test_tensors_are_found_wherever_they_are():
 
 def test_workers_are_chosen_by_a_rule():
     cores = len(os.sched_getaffinity(0))
-    assert choose_num_workers(in_line=True, device=CPU) == 0
-    assert choose_num_workers(in_line=False, device=CPU) == min(max(cores - 1, 1), 16)
-    assert choose_num_workers(in_line=False, device=torch.device("cuda")) == min(cores, 16)
+    assert choose_num_workers(in_place=True, device=CPU) == 0
+    assert choose_num_workers(in_place=False, device=CPU) == min(max(cores - 1, 1), 16)
+    assert choose_num_workers(in_place=False, device=torch.device("cuda")) == min(cores, 16)
 
 
 def test_a_batch_is_sent_before_the_one_before_it_is_handed_on():
