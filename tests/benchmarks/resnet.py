@@ -148,11 +148,11 @@ _NOTE = """\
 ResNet-{depth} in batches of {batch_size} on {images} JPEG files of 500x375 pixels in the page cache: random
 resized crop to {side}, random flip, normalised; SGD with momentum; {threads} threads. {rounds} rounds,
 interleaved, each of two epochs of {steps} steps (imgfw three); the last, in which nothing is saved, is timed
-from its start to its end, and ratios of wall time are taken within a round. imgfw's recipe leaves to the defaults what concerns speed. The tutorial's
-loop takes torchvision's `ImageFolder` and transforms of PIL images in a DataLoader without workers, fp32,
-channels first, and reads the loss each step; Lightning gets the same DataLoader, and has neither progress bar
-nor checkpoints. timm's loader has its own defaults, one worker and the prefetcher among them, without colour
-jitter. Not counted: building, evaluation, saving."""
+from its start to its end, and ratios of wall time are taken within a round. imgfw's recipe leaves to the
+defaults what concerns speed. The tutorial's loop takes torchvision's `ImageFolder` and transforms of PIL
+images in a DataLoader without workers, fp32, channels first, and reads the loss each step; Lightning gets the
+same DataLoader, and has neither progress bar nor checkpoints. timm's loader has its own defaults, one worker
+and the prefetcher among them, without colour jitter. Not counted: building, evaluation, saving."""
 
 _LIMIT = """\
 The same recipe beside its limit: {rounds} rounds of windows of {seconds:g} s, as `imgfw bench` takes them.
