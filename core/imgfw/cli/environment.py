@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 EXTRAS = {
     "detection": "mean average precision (mAP) of detection",
     "fast": 'decoding JPEGs faster, and "warp": "opencv" in transforms',
+    "nvjpeg": 'decoding JPEGs on a GPU, with "decode": "device" in loader',
     "yaml": "recipes in YAML",
 }
 """The optional parts of imgfw that a user may miss, and what each brings."""

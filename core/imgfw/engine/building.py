@@ -21,6 +21,7 @@ from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.generators import seed_all
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.data import Data
+from imgfw.engine.input.device_decoding import DeviceDecoder, refuse_what_cannot_be_decoded
 from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.residence import Residence, fits
@@ -183,6 +184,7 @@ def build_parts(
     Raises:
         RecipeError: parts refuse their settings.
     """
+    refuse_what_cannot_be_decoded(resolved, data, device)
     model = build_model(resolved, data.info, saved)
     precision = settle_precision(resolved, model, device, data.info.image_size)
     model.to(device).to(memory_format=precision.memory_format)
@@ -218,9 +220,9 @@ def build_parts(
         plan=plan,
         batches=batches,
         train_loader=train_loader,
-        train_feeder=Feeder(data.train_pipeline, device, precision.memory_format),
+        train_feeder=_feeder(resolved, data.train_pipeline, precision),
         eval_loaders=eval_loaders,
-        eval_feeder=Feeder(data.eval_pipeline, device, precision.memory_format),
+        eval_feeder=_feeder(resolved, data.eval_pipeline, precision),
     )
 
 
@@ -350,10 +352,17 @@ def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> 
     return chosen
 
 
+def _feeder(resolved: ResolvedRecipe, pipeline: Pipeline, precision: Precision) -> Feeder:
+    defers = resolved.recipe.loader.decode == "device"
+    decoder = DeviceDecoder(pipeline, precision.device) if defers else None
+    return Feeder(pipeline, precision.device, precision.memory_format, decoder)
+
+
 def _loaders(
     resolved: ResolvedRecipe, data: Data, device: torch.device, workers: int
 ) -> tuple[BatchLoader, dict[str, BatchLoader]]:
     lists = resolved.model.provider.about.computes_losses
+    defers = resolved.recipe.loader.decode == "device"
     prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
 
     residence = Residence(device)
@@ -361,7 +370,7 @@ def _loaders(
     def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
         if workers == 0 and not pipeline.on_samples and fits(view, device):
             view = residence.of(view)
-        return BatchLoader(Fetcher(view, pipeline, data.task, lists), workers, prefetch, pin)
+        return BatchLoader(Fetcher(view, pipeline, data.task, lists, defers), workers, prefetch, pin)
 
     views = data.views
     evaluated = {

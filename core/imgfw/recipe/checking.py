@@ -256,10 +256,55 @@ def targets_with_places(task: str) -> Problem:
     return Problem("loader.cache", message, 'Set it to "none".')
 
 
-def _uncacheable(resolved: ResolvedRecipe) -> Iterator[Problem]:
+def decoding_of_targets_with_places(task: str) -> Problem:
+    """The problem of a recipe that decodes on the device what only comes together with its target."""
+    message = f'"device" is not for {task}: its targets lie in the image.'
+    return Problem("loader.decode", message, 'Set it to "cpu".')
+
+
+def decoding_without_torchcodec() -> Problem:
+    """The problem of a recipe that decodes on the device where the library for it is missing."""
+    return Problem("loader.decode", 'is "device", but torchcodec is not installed.', f"{_NVJPEG}.")
+
+
+def foreign_transform(node: Node, name: str) -> Problem:
+    """The problem of a transform that may not know of devices where images are on one."""
+    message = f'{name} is no imgfw.Transform, which "loader.decode": "device" asks for.'
+    return Problem(node.path, message, 'Remove it, or set "cpu".', node.provider.qualified)
+
+
+_NVJPEG = 'pip install "imgfw[nvjpeg]"'
+
+
+def _undecodable(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    """What keeps a recipe from decoding images on the device."""
+    loader, transforms = resolved.recipe.loader, resolved.recipe.transforms
+    if loader.decode == "cpu":
+        return
+    if _has_targets_with_places(resolved):
+        yield decoding_of_targets_with_places(resolved.task.provider.name)
+    if loader.cache != "none":
+        yield Problem(
+            "loader.decode", 'is "device", but kept images are not decoded again.', 'Set it to "cpu".'
+        )
+    if transforms.warp == "opencv":
+        message = 'is "opencv", which works in the workers, but images are decoded on the device.'
+        yield Problem("transforms.warp", message, 'Set it to "each", or loader.decode to "cpu".')
+    for node in (*resolved.train_transforms, *resolved.eval_transforms):
+        factory = node.provider.factory
+        if isclass(factory) and not issubclass(factory, Transform):
+            yield foreign_transform(node, node.provider.name)
+    if importlib.util.find_spec("torchcodec") is None:
+        yield decoding_without_torchcodec()
+
+
+def _has_targets_with_places(resolved: ResolvedRecipe) -> bool:
     task = resolved.task.provider.factory
-    moves = isclass(task) and issubclass(task, Task) and not task.of_whole_images
-    if moves and resolved.recipe.loader.cache != "none":
+    return isclass(task) and issubclass(task, Task) and not task.of_whole_images
+
+
+def _uncacheable(resolved: ResolvedRecipe) -> Iterator[Problem]:
+    if _has_targets_with_places(resolved) and resolved.recipe.loader.cache != "none":
         yield targets_with_places(resolved.task.provider.name)
 
 
@@ -281,6 +326,7 @@ def _may_warp(node: Node) -> bool:
 _CHECKS_OF_TRAINING: tuple[tuple[Callable[[ResolvedRecipe], Iterator[Problem]], set[str]], ...] = (
     (_uncacheable, {"data", "task", "loader"}),
     (_lacks_opencv, {"transforms"}),
+    (_undecodable, {"data", "task", "loader", "transforms"}),
 )
 """The same for what training alone needs."""
 

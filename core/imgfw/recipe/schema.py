@@ -118,6 +118,11 @@ class LoaderSection(Section):
     prefetch: Annotated[int, Interval(ge=1, le=MAX_PREFETCH)] = Field(
         2, description="batches that each worker prepares ahead"
     )
+    decode: Literal["cpu", "device"] = Field(
+        "cpu",
+        description="where JPEGs are decoded: in the workers, or whole batches of them where the model is, "
+        'which takes `pip install "imgfw[nvjpeg]"`',
+    )
     cache: Literal["none", "ram", "disk"] = Field(
         "none",
         description="keep images as they are before the first random transform: in memory for the run, or in "

@@ -47,9 +47,11 @@ class Lead:
         stages: the transforms that are affine maps, and what they drew.
         one_warp: whether the recipe wants them in one resampling with OpenCV; else those that crop, resize
             and mirror only are looked at.
+        defers: whether files that a device can decode are wanted as they are.
     """
 
-    def __init__(self, stages: Sequence[Stage], one_warp: bool) -> None:
+    def __init__(self, stages: Sequence[Stage], one_warp: bool, defers: bool = False) -> None:
+        self.defers = defers
         self._stages = stages
         self._one_warp = one_warp
         self._size: Size = (0, 0)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,8 +22,18 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torchvision import tv_tensors
 
 from imgfw.contract.errors import BadSampleError
+from imgfw.engine.input.coded import CodedImage
 from imgfw.engine.input.decoding import Lead
-from imgfw.engine.input.jpeg import START, Box, decode, fast_decoder, read_header, turned
+from imgfw.engine.input.jpeg import (
+    START,
+    Box,
+    Header,
+    decode,
+    fast_decoder,
+    is_for_any_decoder,
+    read_header,
+    turned,
+)
 from imgfw.engine.input.splits import LeastSize
 from imgfw.engine.input.warping import Size
 
@@ -91,7 +101,13 @@ def read_image(
         raise ValueError(f"channels is {channels}, should be 1 (grey) or 3 (RGB)")
     name = name or ("an image in memory" if isinstance(source, bytes) else str(source))
     with _named(source, name):
-        content = _content_of_jpeg(source, name)
+        defers = isinstance(least_size, Lead) and least_size.defers
+        content = _content_of_jpeg(source, name, defers)
+        coded = _coded(content, channels, max_pixels, name) if defers and content is not None else None
+        if coded is not None:
+            return cast(
+                tv_tensors.Image, coded
+            )  # for who made the lead; whoever passes it on looks not into it
         pixels = None if content is None else _read_plain(content, channels, max_pixels, least_size)
         if pixels is None:
             rest = source if content is None else content
@@ -100,9 +116,11 @@ def read_image(
     return tv_tensors.Image(torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1))
 
 
-def _content_of_jpeg(source: Path | str | bytes, name: str) -> bytes | None:
+def _content_of_jpeg(source: Path | str | bytes, name: str, defers: bool) -> bytes | None:
     """The content of what begins like a JPEG; None where it is Pillow's to read anyway."""
-    if fast_decoder() is None or (isinstance(source, bytes) and not source.startswith(START)):
+    if (fast_decoder() is None and not defers) or (
+        isinstance(source, bytes) and not source.startswith(START)
+    ):
         return None
     if isinstance(source, bytes):
         return source
@@ -117,9 +135,8 @@ def _read_plain(
     content: bytes, channels: int, max_pixels: int, least_size: LeastSize | None
 ) -> NDArray[np.uint8] | None:
     """Decode a JPEG, no more of it and no larger than needed; None where that takes Pillow."""
-    header = read_header(content)
-    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-    if header is None or header.height * header.width > limit:
+    header = _header_within(content, max_pixels)
+    if header is None:
         return None
     orientation = _orientation(content) if header.has_metadata else 1
     size = (header.height, header.width)
@@ -129,6 +146,23 @@ def _read_plain(
     if pixels is None:
         return None
     return turned(pixels, orientation) if box is None else _part(pixels, box)
+
+
+def _coded(content: bytes, channels: int, max_pixels: int, name: str) -> CodedImage | None:
+    """A JPEG as it is; None where not every decoder makes the same of it."""
+    header = _header_within(content, max_pixels)
+    if header is None or channels != header.channels or not is_for_any_decoder(content, header):
+        return None
+    if header.has_metadata and _orientation(content) != 1:
+        return None
+    return CodedImage(content, header.height * header.width, name)
+
+
+def _header_within(content: bytes, max_pixels: int) -> Header | None:
+    """The header of a plain JPEG; None where there is none, or the image is too large."""
+    header = read_header(content)
+    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+    return None if header is None or header.height * header.width > limit else header
 
 
 def _orientation(content: bytes) -> Any:

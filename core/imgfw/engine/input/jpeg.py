@@ -24,6 +24,13 @@ START = b"\xff\xd8\xff"
 """How a JPEG begins."""
 
 _END = b"\xff\xd9"
+_ADOBE = b"\xff\xee\x00\x0eAdobe"
+_ADOBE_TRANSFORM = 15
+"""Where Adobe's segment says whether the pixels are YCbCr; 0 is no."""
+
+_COMPONENT = 3
+"""Bytes that a frame has for each of its components; the first is its name."""
+
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 """What is neither a byte 255 of coded pixels nor the mark of a place to restart from."""
 
@@ -102,6 +109,15 @@ def _header(content: bytes, frame: int, scan: int, has_metadata: bool) -> Header
     in_one_scan = not _FRAMES[content[frame + 1]] and content[scan + 4] == channels
     begin = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
     return Header(height, width, channels, has_metadata, in_one_scan, frame + 5, begin)
+
+
+def is_for_any_decoder(content: bytes, header: Header) -> bool:
+    """Whether a file is whole, as far as its end tells, and has the YCbCr pixels that all decoders expect."""
+    adobe = content.find(_ADOBE, 0, header.scan_at)
+    is_plain = adobe < 0 or content[adobe + _ADOBE_TRANSFORM] != 0
+    first = header.height_at + 5
+    names = content[first : first + _COMPONENT * header.channels : _COMPONENT]
+    return header.channels == 3 and is_plain and names != b"RGB" and content.endswith(_END)
 
 
 def shortened(content: bytes, header: Header, rows: int) -> bytes | None:

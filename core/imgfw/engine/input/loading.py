@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,16 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from imgfw.contract.errors import UsageError
+from imgfw.engine.input.coded import CodedImage, CodedImages
 from imgfw.engine.input.pipeline import Pipeline, as_mask
+from imgfw.engine.input.sending import Sender, map_tensors, sent_ahead, to_device
 from imgfw.engine.input.splits import BadSample, Indices, SplitView
 from imgfw.engine.input.workers import Job, reading
 
 if TYPE_CHECKING:
     from imgfw.contract.task import Task
+    from imgfw.engine.input.decoding import Lead
+    from imgfw.engine.input.device_decoding import DeviceDecoder
 
 
 @dataclass
@@ -32,6 +36,8 @@ class RawBatch:
         targets: as the task collates them.
         bad: samples that were left out.
         partners: batches to mix in.
+        coded: images that are not among `images`, since the device decodes them; targets and indices are of
+            all.
     """
 
     epoch: int
@@ -40,6 +46,7 @@ class RawBatch:
     targets: Any
     bad: list[BadSample] = field(default_factory=list)
     partners: list[RawBatch] = field(default_factory=list)
+    coded: CodedImages | None = None
 
     def pin_memory(self) -> RawBatch:
         """Put the tensors where a GPU copies from without waiting (called by the loader's own thread)."""
@@ -68,15 +75,19 @@ class Fetcher:
         pipeline: its transforms.
         task: collates and checks targets.
         accepts_lists: whether the model takes images of different sizes.
+        defers: leave images coded that a device can decode.
     """
 
-    def __init__(self, view: SplitView, pipeline: Pipeline, task: Task, accepts_lists: bool) -> None:
+    def __init__(
+        self, view: SplitView, pipeline: Pipeline, task: Task, accepts_lists: bool, defers: bool = False
+    ) -> None:
         self._view = view
         self._pipeline = pipeline
         self._task = task
         self._accepts_lists = accepts_lists
         self._whole = view.in_batches and not pipeline.on_samples
         self._reads_small = view.reads_small and task.of_whole_images
+        self._defers = defers and self._reads_small
 
     def __len__(self) -> int:
         return len(self._view)
@@ -112,24 +123,54 @@ class Fetcher:
         return self._fetch_one_by_one(epoch, [int(index) for index in indices])
 
     def _fetch_one_by_one(self, epoch: int, indices: list[int]) -> RawBatch:
-        leads = self._pipeline.leads(epoch, indices) if self._reads_small else None
+        leads = self._pipeline.leads(epoch, indices, self._defers) if self._reads_small else None
         lead_of = dict(zip(indices, leads or (), strict=False))
         fetched = [(index, self._view.sample(index, lead_of.get(index))) for index in reading(indices)]
         bad = [item for _, item in fetched if isinstance(item, BadSample)]
         good = [(index, item) for index, item in fetched if not isinstance(item, BadSample)]
         kept, checked = self._check([index for index, _ in good], [item for _, item in good])
         left = [good[position][0] for position in kept]
-        samples = self._pipeline.apply_to_samples(
-            [good[position][1] for position in kept],
-            epoch,
-            left,
-            [lead_of[index] for index in left] if leads else None,
-        )
+        samples = [good[position][1] for position in kept]
+        own_leads = [lead_of[index] for index in left] if leads else None
+        coded = self._coded(left, samples) if self._defers else None
+        if coded is not None:
+            return self._partly_coded(epoch, left, samples, own_leads, coded, bad + checked)
+        samples = self._pipeline.apply_to_samples(samples, epoch, left, own_leads)
         if not samples:
             return RawBatch(epoch, [], [], [], bad + checked)
         images = collate_images([image for image, _ in samples], self._accepts_lists)
         targets = as_mask(self._task.collate([target for _, target in samples]), samples[0][1])
         return RawBatch(epoch, left, images, targets, bad + checked)
+
+    def _coded(self, indices: list[int], samples: list[Any]) -> CodedImages | None:
+        """The images that were left coded; None where none was."""
+        places = [place for place, (image, _) in enumerate(samples) if isinstance(image, CodedImage)]
+        if not places:
+            return None
+        names = [self._view.bad_sample(indices[place], "") for place in places]
+        return CodedImages.packed([samples[place][0] for place in places], places, names)
+
+    def _partly_coded(
+        self,
+        epoch: int,
+        indices: list[int],
+        samples: list[Any],
+        leads: list[Lead] | None,
+        coded: CodedImages,
+        bad: list[BadSample],
+    ) -> RawBatch:
+        """A batch some of whose images are coded; the others go through their transforms here."""
+        apart = set(coded.positions)
+        places = [place for place in range(len(samples)) if place not in apart]
+        decoded = self._pipeline.apply_to_samples(
+            [samples[place] for place in places],
+            epoch,
+            [indices[place] for place in places],
+            leads and [leads[place] for place in places],
+        )
+        images = collate_images([image for image, _ in decoded], False) if decoded else []
+        targets = self._task.collate([target for _, target in samples])
+        return RawBatch(epoch, indices, images, targets, bad, coded=coded)
 
     def _check(self, indices: list[int], samples: list[Any]) -> tuple[list[int], list[BadSample]]:
         """The positions of the samples whose targets can be right, and the others."""
@@ -184,25 +225,42 @@ def _stacked(images: list[Tensor]) -> Tensor:
 class Feeder:
     """Brings fetched batches onto the device and through the transforms that work on batches.
 
+    Args:
+        pipeline: the transforms.
+        device: where the model is.
+        memory_format: of images.
+        decoder: decodes what the fetcher left coded.
+
     Attributes:
         seconds: how long the host has worked at that so far.
     """
 
-    def __init__(self, pipeline: Pipeline, device: torch.device, memory_format: torch.memory_format) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        device: torch.device,
+        memory_format: torch.memory_format,
+        decoder: DeviceDecoder | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
         self._wants_planes = device.type == "cpu" and memory_format == torch.contiguous_format
-        self._sender = Sender(device) if device.type == "cuda" else None
+        self._decoder = decoder
+        self._sender = Sender(device, decoder) if device.type == "cuda" else None
         self.seconds = 0.0
 
     def ahead(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
-        """The same batches; a GPU gets each while it works on the one before."""
-        return batches if self._sender is None else sent_ahead(self._sender, batches)
+        """The same batches, all images decoded; a GPU gets each while it works on the one before."""
+        if self._sender is not None:
+            return sent_ahead(self._sender, batches)
+        return batches if self._decoder is None else map(self._decoder.decode, batches)
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
         began = time.perf_counter()
+        if self._decoder is not None:
+            self._decoder.decode(raw)
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
         if self._wants_planes and isinstance(images, Tensor):
             images = images.contiguous()  # as bytes: as floats that are apart it takes several times as long
@@ -216,73 +274,6 @@ class Feeder:
             targets = targets.as_subclass(Tensor)
         self.seconds += time.perf_counter() - began
         return Batch(images, targets, raw.indices)
-
-
-class Sender:
-    """Sends batches to a GPU on a stream of its own, beside the work of the model.
-
-    Args:
-        device: the GPU.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    def send(self, raw: RawBatch) -> torch.cuda.Event:
-        """Begin to copy a batch; the event comes when it is there."""
-        with torch.cuda.stream(self._stream):
-            raw.images, raw.targets = to_device((raw.images, raw.targets), self._device)
-            for partner in raw.partners:
-                partner.images, partner.targets = to_device((partner.images, partner.targets), self._device)
-            there: torch.cuda.Event = self._stream.record_event()
-        return there
-
-    def receive(self, raw: RawBatch, there: torch.cuda.Event) -> RawBatch:
-        """Let the model's stream wait for a batch, and keep its memory until that stream is done with it."""
-        stream = torch.cuda.current_stream(self._device)
-        stream.wait_event(there)
-        for batch in (raw, *raw.partners):
-            map_tensors((batch.images, batch.targets), lambda tensor: _kept_for(stream, tensor))
-        return raw
-
-
-def _kept_for(stream: torch.cuda.Stream, tensor: Tensor) -> Tensor:
-    if tensor.is_cuda:
-        tensor.record_stream(stream)
-    return tensor
-
-
-def sent_ahead(sender: Sender, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
-    """Batches that a sender has sent: each is begun before the one before it is handed on."""
-    before: tuple[RawBatch, torch.cuda.Event] | None = None
-    for raw in batches:
-        there = sender.send(raw)
-        if before is not None:
-            yield sender.receive(*before)
-        before = raw, there
-    if before is not None:
-        yield sender.receive(*before)
-
-
-def to_device(value: Any, device: torch.device) -> Any:
-    """Move every tensor within a value to a device, without waiting."""
-    if isinstance(value, Tensor):  # alone and in place already, as every batch on a CPU
-        return value if value.device == device else value.to(device, non_blocking=True)
-    return map_tensors(value, lambda tensor: tensor.to(device, non_blocking=True))
-
-
-def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Replace every tensor within nested lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: map_tensors(item, change) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(item, change) for item in value))
-    if isinstance(value, list | tuple):
-        return type(value)(map_tensors(item, change) for item in value)
-    return value
 
 
 def choose_num_workers(in_place: bool, device: torch.device) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
@@ -20,12 +21,21 @@ from imgfw.contract.transform import Parameters, Transform
 from imgfw.engine.generators import seeded
 from imgfw.engine.input.decoding import Lead
 from imgfw.engine.input.opencv import opencv, resample
-from imgfw.engine.input.placement import AnyTransform, Sample, first_on_batches, is_warp, name_of
+from imgfw.engine.input.placement import (
+    AnyTransform,
+    Sample,
+    first_on_batches,
+    is_warp,
+    name_of,
+    works_on_batches,
+)
 from imgfw.engine.input.splits import Indices
 from imgfw.engine.input.warping import warps_of
 
 Placed = tuple[int, AnyTransform]
 """A transform after its place in the recipe's list."""
+
+_CPU = torch.device("cpu")
 
 
 class Pipeline:
@@ -129,14 +139,20 @@ class Pipeline:
         chosen = keys.integers(num_samples, transform.num_partners)
         return [column.tolist() for column in chosen.unbind(1)]
 
-    def leads(self, epoch: int, indices: Sequence[int]) -> list[Lead] | None:
-        """What readers of image files ask how small to decode; None where the first transform can't say."""
-        if not self._lead:
+    def leads(self, epoch: int, indices: Sequence[int], defers: bool = False) -> list[Lead] | None:
+        """What readers of image files ask how small to decode; None where the first transform can't say.
+
+        Args:
+            epoch: from 0.
+            indices: the samples' indices in the split.
+            defers: whether files that a device can decode are wanted as they are.
+        """
+        if not self._lead and not defers:
             return None
         keys = self.keys(epoch, indices)
         drawn = [(item, _rows(item, keys.fold(place + 1))) for place, item in self._lead]
         return [
-            Lead([(item, rows[position]) for item, rows in drawn], self._one_warp)
+            Lead([(item, rows[position]) for item, rows in drawn], self._one_warp, defers)
             for position in range(len(indices))
         ]
 
@@ -146,6 +162,7 @@ class Pipeline:
         epoch: int,
         indices: Sequence[int],
         leads: Sequence[Lead] | None = None,
+        device: torch.device = _CPU,
     ) -> list[Sample]:
         """Run the part that works on single samples.
 
@@ -154,6 +171,7 @@ class Pipeline:
             epoch: from 0.
             indices: the samples' indices in the split.
             leads: what the images were decoded with.
+            device: where the images are.
 
         Raises:
             PluginError: a transform fails; it and the sample are named.
@@ -165,7 +183,7 @@ class Pipeline:
         for first, group in self._groups(self.on_samples):
             if min(done, default=0) > first:
                 continue
-            work = self._work_of(group, keys)
+            work = self._work_of(group, keys, device)
             for position, sample in enumerate(samples):
                 if done[position] > first:
                     continue
@@ -192,11 +210,16 @@ class Pipeline:
                 yield first, group
                 first += len(group)
 
-    def _work_of(self, group: list[Placed], keys: Keys) -> Callable[[int, Sample], Sample]:
+    def _work_of(
+        self, group: list[Placed], keys: Keys, device: torch.device
+    ) -> Callable[[int, Sample], Sample]:
         """The work of a group on the sample at a position of a batch, its random numbers drawn."""
         if not (self._one_warp and is_warp(group[0][1])):
             [(place, transform)] = group
-            return _on_each(transform, keys.fold(place + 1))
+            folded = keys.fold(place + 1)
+            if device.type != "cpu" and works_on_batches(transform) and not is_warp(transform):
+                return _in_batches_of_one(transform, folded, device)
+            return _on_each(transform, folded)
         drawn = [(item, _rows(item, keys.fold(place + 1))) for place, item in _warps_in(group)]
 
         def warp(position: int, sample: Sample) -> Sample:
@@ -296,6 +319,26 @@ def _on_each(transform: AnyTransform, keys: Keys) -> Callable[[int, Sample], Sam
             return transform(*sample)
 
     return call_seeded
+
+
+def _in_batches_of_one(
+    transform: Transform, keys: Keys, device: torch.device
+) -> Callable[[int, Sample], Sample]:
+    """The work of a transform of batches on the sample at a position, where images are not on the host.
+
+    Only such a transform says where it wants what it draws.
+    """
+    drawn = transform.draw(keys)
+    if not transform.host_parameters:
+        drawn = {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
+
+    def work(position: int, sample: Sample) -> Sample:
+        image, target = sample
+        row = {name: value[position : position + 1] for name, value in drawn.items()}
+        images, target = transform.apply_batch(image.as_subclass(Tensor).unsqueeze(0), target, row)
+        return tv_tensors.wrap(images.squeeze(0), like=image), target
+
+    return work
 
 
 def as_mask(targets: Any, like: Any) -> Any:

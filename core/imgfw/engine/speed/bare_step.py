@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from imgfw.engine.step import change_weights, forget_gradients, loss_of
 if TYPE_CHECKING:
     from imgfw.engine.building import Parts
     from imgfw.engine.input.loading import Batch, RawBatch
+    from imgfw.engine.input.workers import Job
 
 _RESIDENT = 4
 """Batches that are kept: enough that no cache holds the next one already."""
@@ -41,9 +42,7 @@ class BareStep:
         kept = range(min(_RESIDENT, parts.batches.steps_per_epoch))
         plans = [parts.batches.micro_batches(0, step) for step in kept]
         jobs = [(0, indices) for plan in plans for indices in plan]
-        fetched = iter(
-            [parts.train_feeder.prepare(raw) for raw in parts.train_loader.run(jobs) if len(raw.indices)]
-        )
+        fetched = iter([parts.train_feeder.prepare(raw) for raw in _usable(parts, jobs)])
         steps = [list(itertools.islice(fetched, len(plan))) for plan in plans]
         return cls(parts, itertools.cycle(step for step in steps if step))
 
@@ -77,4 +76,10 @@ def _endless(parts: Parts) -> Iterator[RawBatch]:
     for epoch in itertools.count():
         steps = range(parts.batches.steps_per_epoch)
         jobs = [(epoch, indices) for step in steps for indices in parts.batches.micro_batches(epoch, step)]
-        yield from (raw for raw in parts.train_loader.run(jobs) if len(raw.indices))
+        yield from _usable(parts, jobs)
+
+
+def _usable(parts: Parts, jobs: Sequence[Job]) -> Iterator[RawBatch]:
+    """The batches that hold a sample, sent ahead as in training."""
+    fetched = parts.train_feeder.ahead(parts.train_loader.run(jobs))
+    return (raw for raw in fetched if len(raw.indices))

@@ -21,8 +21,9 @@ from imgfw.engine.building import build_model
 from imgfw.engine.components import build
 from imgfw.engine.criterion import Criterion
 from imgfw.engine.input.data import Data
-from imgfw.engine.input.loading import collate_images, to_device
+from imgfw.engine.input.loading import collate_images
 from imgfw.engine.input.pipeline import Pipeline, as_mask
+from imgfw.engine.input.sending import to_device
 from imgfw.engine.input.splits import BadSample
 from imgfw.engine.parameters import parameter_groups
 from imgfw.recipe.nodes import Node, map_nodes

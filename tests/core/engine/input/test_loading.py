@@ -15,11 +15,10 @@ from imgfw.engine.input.loading import (
     RawBatch,
     choose_num_workers,
     collate_images,
-    map_tensors,
-    sent_ahead,
 )
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.residence import Residence, fits
+from imgfw.engine.input.sending import map_tensors, sent_ahead
 from imgfw.engine.input.splits import BadSample, SplitView
 from imgfw.engine.input.workers import BatchLoader, serving
 from imgfw_plugins.tasks.classification import Classification
