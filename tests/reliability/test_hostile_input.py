@@ -19,6 +19,12 @@ from .trials import problems_of
 from .watching import Watch, in_child, trusted_code
 
 
+@pytest.fixture(autouse=True)
+def _torch_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another framework, imported by another test, lets torch load NVIDIA's library to look for GPUs."""
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+
+
 def test_mutated_recipes_are_answered_with_sentences() -> None:
     trials = check_mutated_recipes(300, seed=4)
     assert problems_of(trials) == []
