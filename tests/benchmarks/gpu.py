@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from comparison import limit_table
 from image_rate import NORMALIZE, folder_of_photos
+from imgfw import ImgfwError
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.console import Console
 from imgfw.engine.evaluation import evaluate
@@ -157,6 +158,16 @@ def files(sizes: Sizes) -> Part:
         return benched(recipe, sizes, "0.95 or more")
 
 
+def decoded(sizes: Sizes) -> Part:
+    """The same, the files decoded where the model is."""
+    with from_files(sizes) as recipe:
+        loader = {**recipe["loader"], "decode": "device"}
+        try:
+            return benched({**recipe, "loader": loader}, sizes, "0.95 or more")
+        except ImgfwError as error:  # torchcodec is missing, or was built without nvJPEG
+            return Part({"left_out": str(error)}, f"Left out: {error}")
+
+
 def small(sizes: Sizes) -> Part:
     """Networks for images of 32 pixels."""
     parts = {
@@ -280,6 +291,7 @@ def evaluation(sizes: Sizes) -> Part:
 PARTS: dict[str, tuple[str, Callable[[Sizes], Part]]] = {
     "resident": ("ResNet-50, data in memory", resident),
     "files": ("ResNet-50, JPEG files", files),
+    "decoded": ("ResNet-50, JPEG files decoded on the GPU", decoded),
     "small": ("Images of 32 pixels", small),
     "evaluation": ("Evaluation", evaluation),
     "formats": ("ResNet-50, number formats", formats),

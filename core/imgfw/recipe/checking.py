@@ -264,7 +264,7 @@ def decoding_of_targets_with_places(task: str) -> Problem:
 
 def decoding_without_torchcodec() -> Problem:
     """The problem of a recipe that decodes on the device where the library for it is missing."""
-    return Problem("loader.decode", 'is "device", but torchcodec is not installed.', f"{_NVJPEG}.")
+    return Problem("loader.decode", 'is "device", but torchcodec is not installed.', _NVJPEG)
 
 
 def foreign_transform(node: Node, name: str) -> Problem:

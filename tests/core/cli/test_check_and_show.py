@@ -84,12 +84,20 @@ def test_a_resolved_recipe_is_a_recipe_with_the_same_meaning(imgfw, write_recipe
             {"transforms": {"eval": [{"type": "resize", "size": 8}], "warp": "opencv"}},
             'transforms.warp: is "opencv", but OpenCV is not installed. pip install "imgfw[fast]"',
         ),
+        (
+            {"loader": {"decode": "device", "cache": "ram"}, "transforms": {"warp": "opencv"}},
+            'loader.decode: is "device", but kept images are not decoded again. Set it to "cpu".\n  '
+            'transforms.warp: is "opencv", which works in the workers, but images are decoded on the device. '
+            'Set it to "each", or loader.decode to "cpu".\n  '
+            'loader.decode: is "device", but torchcodec is not installed. pip install "imgfw[nvjpeg]"',
+        ),
     ],
 )
 def test_what_a_run_would_refuse_is_found_with_the_same_words(
     imgfw, write_recipe, monkeypatch, changes, said
 ):
     monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
     recipe = write_recipe(**changes, output_dir="runs")
     checked, run = imgfw("check", recipe), imgfw("run", recipe)
     assert (checked.exit_code, run.exit_code) == (2, 2)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from imgfw.catalog.catalog import Catalog
-from imgfw.contract.errors import UsageError
+from imgfw.contract.errors import ImgfwError, UsageError
 from imgfw.engine.building import Parts, build_parts
 from imgfw.engine.console import Console
 from imgfw.engine.cpu_formats import has_bf16
@@ -41,6 +41,11 @@ _TIE = 0.98
 _SHARES = {"step": 0.6, "input": 0.4}
 """Of the budget: for the number formats of the step, then for the workers that feed it."""
 
+_SHARES_WITH_DECODING = {"step": 0.5, "input": 0.3, "decoding": 0.2}
+"""The same where the GPU could decode the images."""
+
+_ON_DEVICE = {"loader.decode": "device"}
+
 Settings = Mapping[str, Any]
 """Values by their paths in the recipe, as `train.precision`."""
 
@@ -50,7 +55,7 @@ class Trial:
     """One variant, as it was timed in the last stage that it reached.
 
     Attributes:
-        question: what was asked: `step` or `input`.
+        question: what was asked: `step`, `input` or `decoding`.
         settings: what differs between the variants.
         rate: images a second.
         stage: from 1; each halves the variants.
@@ -96,7 +101,7 @@ def tune(
     catalog: Catalog,
     say: Callable[[str], None] = lambda text: None,
 ) -> Tuned:
-    """Time number formats and workers, and write the recipe with the fastest of them.
+    """Time number formats, workers and where images are decoded; write the recipe with the fastest of them.
 
     The effective batch stays as it is: where it doesn't fit the GPU's memory, it is cut into micro-batches.
 
@@ -122,7 +127,8 @@ def tune(
     workbench = Workbench(recipe, catalog)
     tuned = Tuned(out=out)
     tuned.chosen = workbench.fit()
-    for question, share in _SHARES.items():
+    shares = _SHARES_WITH_DECODING if workbench.may_decode_on_device() else _SHARES
+    for question, share in shares.items():
         trials = workbench.answer(question, tuned.chosen, share * budget, say)
         tuned.trials += trials
         tuned.chosen |= trials[0].settings
@@ -166,6 +172,16 @@ class Workbench:
             accumulate *= 2
         raise UsageError("Not even one sample at a time fits the GPU's memory.", "Choose a smaller model.")
 
+    def may_decode_on_device(self) -> bool:
+        """Whether there is a GPU that could decode the images; a CPU would do it in line, to no avail."""
+        if self.device.type != "cuda":
+            return False
+        try:
+            self.parts({**_ON_DEVICE, "loader.num_workers": 0})
+        except ImgfwError:
+            return False
+        return True
+
     def _fits(self, settings: Settings) -> bool:
         try:
             BareStep.on_resident(self.parts({**settings, "loader.num_workers": 0}))()
@@ -177,7 +193,7 @@ class Workbench:
         self, question: str, chosen: Settings, budget: float, say: Callable[[str], None]
     ) -> list[Trial]:
         """Time a question's variants with what is chosen already: the fastest first."""
-        variants = self._formats() if question == "step" else self._workers()
+        variants = {"step": self._formats, "input": self._workers, "decoding": self._decoders}[question]()
         own = {path: value for path, value in self._own_values().items() if path in variants[0]}
         windows: dict[str, Window] = {}
         named = {label_of(settings): settings for settings in [own, *variants]}
@@ -215,6 +231,9 @@ class Workbench:
         cores = usable_cores()
         counts = {0, 1, 2, 4, 8, cores - 1, cores}
         return [{"loader.num_workers": count} for count in sorted(counts) if count <= min(cores, 16)]
+
+    def _decoders(self) -> list[Settings]:
+        return [{"loader.decode": "cpu"}, _ON_DEVICE]
 
     def _formats(self) -> list[Settings]:
         """Precisions that the device has, with both memory formats, and on a GPU compiled, without and with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import sys
 from typing import Any
 
 import imgfw
@@ -17,7 +18,7 @@ from imgfw.engine.input import device_decoding
 from imgfw.engine.input.coded import CodedImage
 from imgfw.engine.input.decoding import Lead
 from imgfw.engine.input.images import read_image
-from imgfw.engine.input.loading import Fetcher
+from imgfw.engine.input.loading import Feeder, Fetcher
 from imgfw.engine.input.pipeline import Pipeline, _in_batches_of_one, _on_each
 from imgfw.engine.input.splits import SplitView
 from imgfw_plugins.datasets.image_folder import image_folder
@@ -99,7 +100,7 @@ def spoil(path):
 
 
 def fetched(view, transforms, defers):
-    """A batch of all samples, in a batch's order; and the pipeline."""
+    """A batch of all samples, and the pipeline."""
     pipeline = Pipeline(transforms, 3, False)
     return Fetcher(view, pipeline, TASK, False, defers)[0, list(range(len(view)))], pipeline
 
@@ -120,6 +121,19 @@ def assert_alike(found, expected):
 @pytest.mark.parametrize("name", sorted(LISTS))
 def test_images_that_are_not_reduced_keep_every_bit(name, view):
     assert_alike(decoded(view, LISTS[name]()), fetched(view, LISTS[name](), False)[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_decodes_and_crops_alike(view):
+    transforms = [*LISTS["colours first"](), RandomHorizontalFlip()]
+    device = torch.device("cuda")
+    raw, _ = fetched(view, transforms, True)
+    pipeline = Pipeline(transforms, 3, False, device_type="cuda", one_size_from=2)
+    found = device_decoding.DeviceDecoder(pipeline, device).decode(raw)
+    feeder = Feeder(pipeline, device, torch.contiguous_format)
+    expected = fetched(view, transforms, False)[0]
+    off = (feeder.prepare(found).images.cpu() * 255 - expected.images.float()).abs()
+    assert found.images.is_cuda and off.mean() < 2 and (off > 15).float().mean() < 0.02
 
 
 @pytest.mark.parametrize("name", sorted(LISTS))
@@ -299,5 +313,5 @@ def test_targets_within_images_are_refused(train):
 
 def test_a_result_predicts_without_it(train, recipe, root, monkeypatch):
     folder = train(recipe, changes={**ON_DEVICE, "train.epochs": 1}).folder
-    monkeypatch.setitem(__import__("sys").modules, "torchcodec", None)
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
     assert len(imgfw.load(folder).predict(sorted(root.rglob("*.jpg"))[:2])) == 2

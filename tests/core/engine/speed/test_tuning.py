@@ -14,6 +14,7 @@ from imgfw.engine.speed.measuring import Rate
 from imgfw.engine.speed.tuning import halve, label_of, tune
 from imgfw.recipe.checking import check
 from imgfw.recipe.reading import read_recipe
+from PIL import Image
 
 from tests.core.engine.conftest import CLASSIFICATION
 
@@ -133,6 +134,36 @@ def test_a_gpu_is_asked_about_compilation_with_and_without_cuda_graphs(recipe, m
             f"precision {precision}, channels_last true, compile reduce-overhead",
         } <= asked
     assert len(asked) == 8
+
+
+def test_a_gpu_is_asked_to_decode_what_it_can(recipe, tmp_path, monkeypatch):
+    pytest.importorskip("torchcodec")
+    photos = changed_to_photos(recipe, tmp_path / "photos")
+    bench = tuning.Workbench(photos, Catalog())
+    assert not bench.may_decode_on_device()
+    bench.device = torch.device("cuda")
+    monkeypatch.setattr(tuning, "build_parts", lambda resolved, data, device: build_on_cpu(resolved, data))
+    assert bench.may_decode_on_device()
+    monkeypatch.setattr(tuning, "window_of", lambda step, device, settle: lambda seconds: float(bool(step())))
+    trials = bench.answer("decoding", {"loader.num_workers": 0}, 0.01, lambda text: None)
+    assert {label_of(trial.settings) for trial in trials} == {"decode cpu", "decode device"}
+    in_memory = tuning.Workbench(recipe, Catalog())
+    in_memory.device = torch.device("cuda")
+    assert not in_memory.may_decode_on_device()
+
+
+def changed_to_photos(recipe, root):
+    """The recipe on a few JPEGs, in a file beside it."""
+    for number in range(12):
+        path = root / f"class{number % 2}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (20 * number, 90, 30)).save(path)
+    data = {"type": "image_folder", "root": str(root)}
+    transforms = [{"type": "resize", "size": [16, 16]}, "normalize"]
+    changes = {"data": data, "transforms": {"train": transforms, "eval": transforms}}
+    file = recipe.with_name("photos.json")
+    file.write_text(json.dumps({**CLASSIFICATION, **changes, "loader": {"batch_size": 4, "num_workers": 0}}))
+    return file
 
 
 def test_a_variant_that_cannot_be_compiled_is_left_out(recipe, monkeypatch):
