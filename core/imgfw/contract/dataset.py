@@ -20,7 +20,8 @@ class MapDataset(Protocol):
     - `__getitems__(indices)`: the samples of a list of indices at once, as `(images, targets)` with images
       uint8 `[B, C, H, W]` and targets as the task collates them. In-memory data is fetched this way.
     - `read(index, least_size)`: the same as `[index]`, the image maybe smaller: `least_size(height, width)`
-      says how small it may be. `imgfw.read_image` takes it. For tasks whose targets speak of whole images.
+      says how small it may be. `imgfw.read_image` takes it; hand over what that returns as it is. For tasks
+      whose targets speak of whole images.
     - `labels()`: a sequence of one class index a sample, for stratified splits and balanced weights.
     - `name_of(index)`: what names a sample to its owner, a file path as a rule, for messages.
     - `target(index)`: the target alone, as `dataset[index]` returns it, without reading the image. All

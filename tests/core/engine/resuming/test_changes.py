@@ -33,6 +33,7 @@ SAFE, TRAJECTORY, IMPOSSIBLE = Effect.SAFE, Effect.TRAJECTORY, Effect.IMPOSSIBLE
         ("seed", 0, 1, TRAJECTORY),
         ("loader.batch_size", 64, 32, TRAJECTORY),
         ("loader.drop_last", False, True, TRAJECTORY),
+        ("loader.decode", "cpu", "device", TRAJECTORY),
         ("train.accumulate", 1, 2, TRAJECTORY),
         ("train.precision", "fp32", "bf16", TRAJECTORY),
         ("train.compile", False, "reduce-overhead", TRAJECTORY),
