@@ -20,6 +20,7 @@ PACKAGES = (
     "torchmetrics",
     "numpy",
     "pillow",
+    "torchcodec",
     "safetensors",
     "pluggy",
     "pydantic",

@@ -163,24 +163,31 @@ def _decoder_for(device: torch.device) -> Callable[[list[Tensor]], list[Tensor]]
     """
     try:
         from torchcodec.decoders import decode_jpeg  # type: ignore[attr-defined,unused-ignore]
-    except (ImportError, OSError, RuntimeError) as error:  # a library of another version, or a missing one
+    except ImportError as error:
         problem = decoding_without_torchcodec()
         raise UsageError(f"{problem.path}: {problem.message}", problem.hint) from error
+    except (OSError, RuntimeError) as error:  # its libraries are for another torch, or lack others
+        raise _cannot_decode(device, error) from error
+    own = torch.device(device.type, torch.cuda.current_device()) if device.type == "cuda" else device
 
     def decode(files: list[Tensor]) -> list[Tensor]:
-        return cast(list[Tensor], decode_jpeg(files, mode="RGB", device=device))
+        return cast(list[Tensor], decode_jpeg(files, mode="RGB", device=own))
 
     sample = BytesIO()
     Image.new("RGB", (32, 32)).save(sample, "JPEG")
     try:
         decode([torch.frombuffer(bytearray(sample.getvalue()), dtype=torch.uint8)])
     except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UsageError(
-            f'loader.decode is "device", but torchcodec cannot decode on {device}: {reason}',
-            'Install a torchcodec that is built for this torch and has nvJPEG, or set it to "cpu".',
-        ) from error
+        raise _cannot_decode(device, error) from error
     return decode
+
+
+def _cannot_decode(device: torch.device, error: Exception) -> UsageError:
+    reason = str(error).strip().partition("\n")[0]
+    return UsageError(
+        f'loader.decode: is "device", but torchcodec cannot decode on {device}: {reason}',
+        'Install a torchcodec that is built for this torch and has nvJPEG, or set it to "cpu".',
+    )
 
 
 def refuse_what_cannot_be_decoded(resolved: ResolvedRecipe, data: Data, device: torch.device) -> None:

@@ -11,7 +11,7 @@ import imgfw
 import numpy as np
 import pytest
 import torch
-from imgfw import BadSampleError, DataError, DatasetInfo, InterruptedRun, RecipeError
+from imgfw import BadSampleError, DataError, DatasetInfo, InterruptedRun, RecipeError, UsageError
 from imgfw.contract.random import Keys
 from imgfw.engine import runs
 from imgfw.engine.input import device_decoding
@@ -37,7 +37,10 @@ from torchvision import tv_tensors
 
 from tests.core.engine.conftest import CLASSIFICATION, DETECTION, fingerprint
 
-pytest.importorskip("torchcodec")
+try:
+    import torchcodec.decoders  # noqa: F401
+except (ImportError, OSError, RuntimeError) as error:  # it is missing, or was built for another torch
+    pytest.skip(f"needs torchcodec: {error}", allow_module_level=True)
 
 CPU = torch.device("cpu")
 INFO = DatasetInfo(task="classification", classes=("class0", "class1", "class2"))
@@ -309,6 +312,11 @@ def test_a_foreign_transform_is_refused(train, recipe, tmp_path):
 def test_targets_within_images_are_refused(train):
     with pytest.raises(RecipeError, match=r'loader\.decode: "device" is not for detection: its targets'):
         train(DETECTION, changes=ON_DEVICE)
+
+
+def test_a_device_without_a_decoder_is_told(view):
+    with pytest.raises(UsageError, match=r"torchcodec cannot decode on meta: .* Install a torchcodec"):
+        device_decoding.DeviceDecoder(Pipeline([], 3, False), torch.device("meta"))
 
 
 def test_a_result_predicts_without_it(train, recipe, root, monkeypatch):
