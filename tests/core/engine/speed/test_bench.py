@@ -124,7 +124,7 @@ def test_bench_tells_what_its_figures_hold_for(benched):
     assert result["peak_memory_bytes"] > 50 * 2**20
     assert result["settings"] == {
         "device": "cpu",
-        "threads": 1,
+        "threads": torch.get_num_threads(),
         "precision": "fp32",
         "channels_last": True,
         "compile": False,
