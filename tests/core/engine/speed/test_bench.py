@@ -102,7 +102,10 @@ def benched(tmp_path_factory):
     recipe.write_text(json.dumps(changed(CLASSIFICATION, output_dir=str(folder / "runs"), train=train)))
     said = []
     effort = Effort(rounds=2, seconds=0.02, wall_steps=3, raw=True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     measured = bench(recipe, effort=effort, catalog=Catalog(), say=said.append)
+    torch.set_num_threads(before)
     return measured.to_json(), folder, said
 
 
@@ -124,7 +127,7 @@ def test_bench_tells_what_its_figures_hold_for(benched):
     assert result["peak_memory_bytes"] > 50 * 2**20
     assert result["settings"] == {
         "device": "cpu",
-        "threads": torch.get_num_threads(),
+        "threads": 1,
         "precision": "fp32",
         "channels_last": True,
         "compile": False,
