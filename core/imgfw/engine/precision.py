@@ -60,8 +60,9 @@ def choose_device(name: str) -> torch.device:
         raise UsageError("train.device asks for a GPU, but torch sees none.", hint)
     if name == "mps" and not torch.backends.mps.is_available():
         raise UsageError("train.device asks for Apple's GPU, but torch sees none.", 'Set it to "auto".')
-    if name == "cuda" and distributed.world_size() > 1:
-        name = f"cuda:{distributed.local_rank()}"
+    if name == "cuda":  # tensors tell which GPU they are on, so the device does too
+        number = distributed.local_rank() if distributed.world_size() > 1 else torch.cuda.current_device()
+        name = f"cuda:{number}"
     device = torch.device(name)
     if device.type == "cuda":
         torch.cuda.set_device(device)

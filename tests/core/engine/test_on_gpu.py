@@ -20,6 +20,7 @@ from imgfw.engine.console import Console
 from imgfw.engine.evaluation import evaluate
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.data import build_data
+from imgfw.engine.precision import choose_device
 from imgfw.engine.saving.past_run import load_best, statistics_of
 from imgfw.engine.saving.run_folder import RunFolder
 from imgfw.recipe.checking import check
@@ -31,6 +32,14 @@ from .conftest import CLASSIFICATION, fingerprint
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 CUDA = pytest.param("cuda", marks=needs_gpu)
 on_both = pytest.mark.parametrize("device", ["cpu", CUDA])
+
+
+def formats_on(*cpu):
+    """Each number format on each device that has it; a CPU has those named."""
+    pairs = [("cpu", name) for name in cpu]
+    pairs += [pytest.param("cuda", name, marks=needs_gpu) for name in ("fp32", "bf16", "fp16")]
+    return pytest.mark.parametrize(("device", "precision"), pairs)
+
 
 IN_MEMORY = {
     **CLASSIFICATION,
@@ -114,7 +123,7 @@ def built(recipe, device, changes=(), saved=None):
     """The parts of a recipe on a device."""
     resolved = check(read_recipe(recipe, [*changes, f'train.device="{device}"']), Catalog()).recipe
     data = build_data(resolved, Quarantine(), statistics_of(saved.state) if saved else None)
-    return build_parts(resolved, data, torch.device(device), saved)
+    return build_parts(resolved, data, choose_device(device), saved)
 
 
 class NoReading(TorchDispatchMode):
@@ -166,8 +175,7 @@ MANY_SETTINGS = {
 
 
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # that it does not see everything
-@on_both
-@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("fp16", marks=needs_gpu)])
+@formats_on("fp32", "bf16")
 @pytest.mark.parametrize("settings", [{}, MANY_SETTINGS], ids=["plain", "many settings"])
 def test_no_step_waits_for_the_device_from_one_log_line_to_the_next(
     train, as_on_gpu, device, precision, settings
@@ -179,15 +187,8 @@ def test_no_step_waits_for_the_device_from_one_log_line_to_the_next(
     assert watch.steps == 17 and result.summary["steps"] == 22
 
 
-@pytest.mark.parametrize(
-    ("device", "precision"),
-    [
-        ("cpu", "bf16"),
-        pytest.param("cuda", "bf16", marks=needs_gpu),
-        pytest.param("cuda", "fp16", marks=needs_gpu),
-    ],
-)
-def test_the_loss_falls_in_sixteen_bits(train, device, precision):
+@formats_on("bf16")
+def test_the_loss_falls_in_each_number_format(train, device, precision):
     result = train(
         IN_MEMORY, changes={"train.device": device, "train.precision": precision, "train.epochs": 3}
     )
@@ -214,8 +215,7 @@ class Weights(imgfw.Callback):
         return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
 
 
-@on_both
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=needs_gpu)])
+@formats_on("fp32")
 def test_a_batch_that_holds_an_infinite_image_leaves_the_weights_as_they_are(
     train, made, as_on_gpu, device, precision
 ):

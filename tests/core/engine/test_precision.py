@@ -131,6 +131,17 @@ def test_auto_is_a_gpu_where_there_is_one():
     assert choose_device("cpu") == CPU
 
 
+@pytest.mark.parametrize(("name", "number"), [("auto", 2), ("cuda", 2), ("cuda:1", 1)])
+def test_a_gpu_has_its_number(monkeypatch, name, number):
+    used = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", used.append)
+    device = torch.device("cuda", number)
+    assert choose_device(name) == device
+    assert used == [device]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
 def test_a_gpu_that_is_not_there_is_an_error(name):
