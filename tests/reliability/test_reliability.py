@@ -77,7 +77,8 @@ def test_a_disk_of_its_own_that_fails_costs_nothing(work):
 
 @pytest.mark.parametrize("link", ["last", "best"])
 def test_a_run_killed_between_its_last_checkpoint_and_the_links_to_it_has_them_in_the_end(link):
-    mode = Mode("segmentation")  # its last epoch is its best
+    improving = (("checkpoint.monitor", "train/loss"), ("checkpoint.mode", "min"))  # with each epoch
+    mode = Mode("segmentation", more=improving)
     with workspace() as folder:
         kill = at(f"saving: rename checkpoints/{link}", 3, lambda: os.kill(os.getpid(), signal.SIGKILL))
         assert begin(mode, folder, kill).wait() == -signal.SIGKILL

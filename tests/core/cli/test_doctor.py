@@ -88,6 +88,9 @@ def test_opencv_is_listed_whichever_distribution_holds_it(site, monkeypatch):
     site.install("imgfw-test-contrib", version="4.99")
     assert look().versions["OpenCV"] == "4.99"
     assert "OpenCV" not in dict(missing_extras())
+
+
+def test_opencv_has_one_line_whichever_distribution_holds_it():
     assert not set(OPENCV) & set(look().versions)
 
 
