@@ -79,14 +79,14 @@ class NonFiniteGuard:
             self._handle(self._progress.step, f"The gradient of {self._first_non_finite()} is not finite")
         else:
             return True
-        self._restore_buffers(torch.ones((), dtype=torch.bool))
+        self._restore_buffers(torch.ones(()))
         return False
 
     def counted(self, loss: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor | float]:
         """The loss of the step and its weight as they count in the epoch's: not at all, if it is skipped."""
         if not (self._skips and self._pending):
             return loss, weight
-        bad = self._pending[-1][1]
+        bad = self._pending[-1][1] > 0
         return torch.where(bad, torch.zeros_like(loss), loss), torch.where(bad, 0.0, weight)
 
     def report(self) -> None:
@@ -109,20 +109,21 @@ class NonFiniteGuard:
 
     def _leave_to_optimizer(self, loss: Tensor, gradients: list[Tensor]) -> None:
         """Let the device decide whether the step is taken."""
-        bad = ~torch.isfinite(loss)
         if self._scaled:  # the scaler tells the optimizer, and knows gradients only
-            gradients[0].masked_fill_(bad, math.nan)
+            found = self._any_non_finite([], loss)
+            gradients[0].masked_fill_(found > 0, math.nan)
         else:
-            bad = bad | (self._any_non_finite(gradients) > 0)
-            self._optimizer.found_inf = bad.float()
+            found = self._any_non_finite(gradients, loss)
+            self._optimizer.found_inf = found
             self._optimizer.grad_scale = None
-        self._pending.append((self._progress.step, bad))
-        self._restore_buffers(bad)
+        self._pending.append((self._progress.step, found))
+        self._restore_buffers(found)
 
-    def _restore_buffers(self, bad: Tensor) -> None:
-        """Bring the buffers back to where they were before the step, if it is bad: bool scalar tensor."""
+    def _restore_buffers(self, found: Tensor) -> None:
+        """Bring the buffers back to where they were before the step, if something is found: 1 or 0."""
         if not self._skips:
             return
+        bad = found > 0
         for buffer, before in zip(self._parts.model.buffers(), self._buffers, strict=True):
             buffer.copy_(torch.where(bad.to(buffer.device), before, buffer))
 
@@ -178,7 +179,10 @@ def _listed(items: Sequence[str], count: int) -> str:
 
 
 class FiniteCheck:
-    """Looks at gradients as torch's gradient scaler does: one call for all of them, which multiplies by 1.
+    """Looks at tensors as torch's gradient scaler does: one call for all of a type, which multiplies by 1.
+
+    A GPU is given two kernels, where looking at the loss and at the gradients with what they are made of
+    took ten: in a small network's step, starting kernels is what takes the time.
 
     Args:
         model: whose gradients they will be.
@@ -186,21 +190,24 @@ class FiniteCheck:
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
-        self._alike = len({parameter.dtype for parameter in model.parameters()}) == 1
-        self._found = torch.zeros((), device=device)
+        dtypes = {parameter.dtype for parameter in model.parameters()}
+        self._dtype = dtypes.pop() if len(dtypes) == 1 else None
+        self._device = device
         self._one = torch.ones((), device=device)
 
-    def __call__(self, gradients: list[Tensor]) -> Tensor:
-        """1 if any gradient is not finite, else 0: float scalar tensor, which the next call writes to."""
-        self._found.zero_()
-        for alike in [gradients] if self._alike else _by_dtype(gradients):
-            torch._amp_foreach_non_finite_check_and_unscale_(alike, self._found, self._one)
-        return self._found
+    def __call__(self, gradients: list[Tensor], loss: Tensor | None = None) -> Tensor:
+        """1 if any number in gradients, or in the loss, is not finite, else 0: float scalar tensor."""
+        tensors = gradients if loss is None else [*gradients, loss]
+        alike = self._dtype is not None and (loss is None or loss.dtype is self._dtype)
+        found = torch.zeros((), device=self._device)
+        for group in [tensors] if alike else _by_dtype(tensors):
+            torch._amp_foreach_non_finite_check_and_unscale_(group, found, self._one)
+        return found
 
 
-def _by_dtype(gradients: list[Tensor]) -> list[list[Tensor]]:
-    dtypes = {gradient.dtype for gradient in gradients}
-    return [[gradient for gradient in gradients if gradient.dtype is dtype] for dtype in dtypes]
+def _by_dtype(tensors: list[Tensor]) -> list[list[Tensor]]:
+    dtypes = {tensor.dtype for tensor in tensors}
+    return [[tensor for tensor in tensors if tensor.dtype is dtype] for dtype in dtypes]
 
 
 def _diverged(message: str) -> DivergedError:

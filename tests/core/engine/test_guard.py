@@ -199,7 +199,10 @@ def test_gradients_are_looked_at_exactly_and_left_as_they_are(value, dtypes):
     model = torch.nn.Module()
     for number, gradient in enumerate(gradients):
         model.register_parameter(str(number), torch.nn.Parameter(gradient.clone()))
-    assert bool(guard.FiniteCheck(model, torch.device("cpu"))(gradients)) == (not math.isfinite(value))
+    look = guard.FiniteCheck(model, torch.device("cpu"))
+    assert bool(look(gradients)) == (not math.isfinite(value))
+    for loss in (torch.tensor(value), torch.tensor(value, dtype=torch.bfloat16)):
+        assert bool(look([torch.ones(2)], loss)) == (not math.isfinite(float(loss)))
     for gradient, kept in zip(gradients, before, strict=True):
         assert torch.equal(gradient.nan_to_num(7), kept.nan_to_num(7))
 
