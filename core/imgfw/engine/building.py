@@ -21,11 +21,10 @@ from imgfw.engine.criterion import Criterion, split_outputs
 from imgfw.engine.generators import seed_all
 from imgfw.engine.input.batch_plan import BatchPlan
 from imgfw.engine.input.data import Data
-from imgfw.engine.input.device_decoding import DeviceDecoder, refuse_what_cannot_be_decoded
-from imgfw.engine.input.loading import Feeder, Fetcher, choose_num_workers
-from imgfw.engine.input.pipeline import Pipeline
-from imgfw.engine.input.residence import Residence, fits
+from imgfw.engine.input.device_decoding import refuse_what_cannot_be_decoded
+from imgfw.engine.input.loading import Feeder, Fetcher
 from imgfw.engine.input.splits import SplitView
+from imgfw.engine.input.supply import build_supply
 from imgfw.engine.input.workers import BatchLoader, Job
 from imgfw.engine.parameters import freeze, parameter_groups, trains_batch_norm
 from imgfw.engine.precision import Precision, choose_precision
@@ -202,8 +201,7 @@ def build_parts(
     assert isinstance(core, SchedulerCore)
     wants_metric = resolved.scheduler.provider.about.wants_metric
     monitor = next(iter(monitors(resolved.scheduler).values())) if wants_metric else None
-    workers = _num_workers(resolved, data, device)
-    train_loader, eval_loaders = _loaders(resolved, data, device, workers)
+    supply = build_supply(resolved, data, precision)
     return Parts(
         resolved=resolved,
         data=data,
@@ -219,10 +217,10 @@ def build_parts(
         metrics=build_metrics(resolved, data, device),
         plan=plan,
         batches=batches,
-        train_loader=train_loader,
-        train_feeder=_feeder(resolved, data.train_pipeline, precision),
-        eval_loaders=eval_loaders,
-        eval_feeder=_feeder(resolved, data.eval_pipeline, precision),
+        train_loader=supply.train_loader,
+        train_feeder=supply.train_feeder,
+        eval_loaders=supply.eval_loaders,
+        eval_feeder=supply.eval_feeder,
     )
 
 
@@ -339,44 +337,6 @@ def _callback(node: Node, data: Data) -> Callback:
     if not isinstance(callback, Callback):
         raise PluginError(f"{node.path}: {node.provider.qualified} returned no imgfw.Callback.")
     return callback
-
-
-def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> int:
-    asked = resolved.recipe.loader.num_workers
-    if asked != "auto":
-        return asked
-    view, whole = data.views.train, not data.train_pipeline.on_samples
-    in_place = view.in_batches and (device.type == "cpu" or (whole and fits(view, device)))
-    chosen = choose_num_workers(in_place, device)
-    resolved.auto["loader.num_workers"] = chosen
-    return chosen
-
-
-def _feeder(resolved: ResolvedRecipe, pipeline: Pipeline, precision: Precision) -> Feeder:
-    defers = resolved.recipe.loader.decode == "device"
-    decoder = DeviceDecoder(pipeline, precision.device) if defers else None
-    return Feeder(pipeline, precision.device, precision.memory_format, decoder)
-
-
-def _loaders(
-    resolved: ResolvedRecipe, data: Data, device: torch.device, workers: int
-) -> tuple[BatchLoader, dict[str, BatchLoader]]:
-    lists = resolved.model.provider.about.computes_losses
-    defers = resolved.recipe.loader.decode == "device"
-    prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
-
-    residence = Residence(device)
-
-    def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
-        if workers == 0 and not pipeline.on_samples and fits(view, device):
-            view = residence.of(view)
-        return BatchLoader(Fetcher(view, pipeline, data.task, lists, defers), workers, prefetch, pin)
-
-    views = data.views
-    evaluated = {
-        view.name: loader(view, data.eval_pipeline) for view in (views.val, views.test) if view is not None
-    }
-    return loader(views.train, data.train_pipeline), evaluated
 
 
 def _wrap(model: nn.Module, resolved: ResolvedRecipe, device: torch.device) -> nn.Module:
