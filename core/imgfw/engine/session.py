@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ class Session:
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
         )
         try:
-            with serving(parts.loaders), self._recorder:
+            with serving(parts.loaders), closing(parts.train_feeder), self._recorder:
                 if self._progress.finished:
                     run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
                 else:

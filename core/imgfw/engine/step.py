@@ -82,6 +82,7 @@ def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss
         with _syncing(parts.forward, number == len(micro_batches)):
             loss = loss_of(parts, batch)
             value = loss.mean if whole else loss.sum
+            parts.train_feeder.begin_next()
             parts.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         losses.append(loss)
     if whole and losses:

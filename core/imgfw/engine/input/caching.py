@@ -25,6 +25,7 @@ from imgfw.engine.input.cache_files import (
 from imgfw.engine.input.images import LEAST_REDUCED
 from imgfw.engine.input.loading import Feeder, Fetcher, RawBatch, choose_num_workers
 from imgfw.engine.input.splits import BadSample, SplitView
+from imgfw.engine.input.supply import may_be_in_background
 from imgfw.engine.input.workers import BatchLoader, serving
 from imgfw.recipe.checking import targets_with_places
 
@@ -172,7 +173,8 @@ def _use(parts: Parts, kept: dict[str, KeptSamples]) -> None:
         return BatchLoader(fetcher, workers, loader.prefetch, device.type == "cuda")
 
     parts.train_loader = load("train", train)
-    parts.train_feeder = Feeder(train, device, parts.precision.memory_format)
+    in_background = may_be_in_background(parts.resolved, device, workers > 0)
+    parts.train_feeder = Feeder(train, device, parts.precision.memory_format, in_background=in_background)
     parts.eval_loaders = {name: load(name, evaluation) for name in parts.eval_loaders}
     parts.eval_feeder = Feeder(evaluation, device, parts.precision.memory_format)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from torchvision import tv_tensors
 from imgfw.contract.errors import UsageError
 from imgfw.engine.input.coded import CodedImage, CodedImages
 from imgfw.engine.input.pipeline import Pipeline, as_mask
-from imgfw.engine.input.sending import Sender, map_tensors, sent_ahead, to_device
+from imgfw.engine.input.sending import BackgroundSender, Sender, map_tensors, sent_ahead, to_device
 from imgfw.engine.input.splits import BadSample, Indices, SplitView
 from imgfw.engine.input.workers import Job, reading
 
@@ -38,6 +39,7 @@ class RawBatch:
         partners: batches to mix in.
         coded: images that are not among `images`, since the device decodes them; targets and indices are of
             all.
+        ready: what the model gets, where it was made ahead; the images and targets are gone then.
     """
 
     epoch: int
@@ -47,6 +49,13 @@ class RawBatch:
     bad: list[BadSample] = field(default_factory=list)
     partners: list[RawBatch] = field(default_factory=list)
     coded: CodedImages | None = None
+    ready: Batch | None = None
+
+    def tensors(self) -> tuple[Any, ...]:
+        """All that it holds on the device."""
+        if self.ready is not None:
+            return self.ready.images, self.ready.targets
+        return self.images, self.targets, *(part for item in self.partners for part in item.tensors())
 
     def pin_memory(self) -> RawBatch:
         """Put the tensors where a GPU copies from without waiting (called by the loader's own thread)."""
@@ -230,6 +239,7 @@ class Feeder:
         device: where the model is.
         memory_format: of images.
         decoder: decodes what the fetcher left coded.
+        in_background: whether a thread may make the next batch ready while the model is worked on.
 
     Attributes:
         seconds: how long the host has worked at that so far.
@@ -241,29 +251,58 @@ class Feeder:
         device: torch.device,
         memory_format: torch.memory_format,
         decoder: DeviceDecoder | None = None,
+        in_background: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._device = device
         self._memory_format = memory_format
-        self._wants_planes = device.type == "cpu" and memory_format == torch.contiguous_format
+        rows = memory_format == torch.channels_last
+        self._converts_bytes = device.type == "cuda" if rows else device.type == "cpu"
         self._decoder = decoder
-        self._sender = Sender(device, decoder) if device.type == "cuda" else None
+        self._sender = Sender(device, self._make_ready) if device.type == "cuda" or in_background else None
+        self._thread = ThreadPoolExecutor(1, "imgfw-next-batch") if in_background else None
+        self._background: BackgroundSender | None = None
         self.seconds = 0.0
 
     def ahead(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
         """The same batches, all images decoded; a GPU gets each while it works on the one before."""
-        if self._sender is not None:
+        self.close()
+        if self._sender is None:
+            return batches if self._decoder is None else map(self._decoder.decode, batches)
+        if self._thread is None:
             return sent_ahead(self._sender, batches)
-        return batches if self._decoder is None else map(self._decoder.decode, batches)
+        self._background = BackgroundSender(self._sender, batches, self._thread)
+        return self._background
+
+    def begin_next(self) -> None:
+        """Say that this thread is about to wait for a while: the next batch can be made ready meanwhile."""
+        if self._background is not None:
+            self._background.begin_next()
+
+    def close(self) -> None:
+        """Leave the batches alone that `ahead` was given last."""
+        if self._background is not None:
+            self._background.close()
+            self._background = None
+
+    def _make_ready(self, raw: RawBatch) -> None:
+        """Prepare a batch ahead of its use; what it was made of can go."""
+        if self._decoder is not None:
+            self._decoder.decode(raw)
+        if len(raw.indices):
+            raw.ready = self.prepare(raw)
+            raw.images, raw.targets, raw.partners = [], [], []
 
     def prepare(self, raw: RawBatch) -> Batch:
         """Make a batch that the model can take."""
+        if raw.ready is not None:
+            return raw.ready
         began = time.perf_counter()
         if self._decoder is not None:
             self._decoder.decode(raw)
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
-        if self._wants_planes and isinstance(images, Tensor):
-            images = images.contiguous()  # as bytes: as floats that are apart it takes several times as long
+        if self._converts_bytes and isinstance(images, Tensor):  # as floats it takes several times as long
+            images = images.contiguous(memory_format=self._memory_format)
         partners = [
             (*to_device((item.images, item.targets), self._device), item.indices) for item in raw.partners
         ]

@@ -3,46 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from imgfw.engine.input.device_decoding import DeviceDecoder
     from imgfw.engine.input.loading import RawBatch
+
+Sent = tuple["RawBatch", "torch.cuda.Event | None"]
+"""A batch, and what comes when the device has done its part."""
 
 
 class Sender:
-    """Sends batches to a GPU on a stream of its own, beside the work of the model.
+    """Makes batches ready on a stream of their own, beside the work of the model.
 
     Args:
-        device: the GPU.
-        decoder: decodes what the fetcher left coded.
+        device: where to. Only a GPU has streams; elsewhere all is done at once.
+        make_ready: does it, within the batch.
     """
 
-    def __init__(self, device: torch.device, decoder: DeviceDecoder | None = None) -> None:
+    def __init__(self, device: torch.device, make_ready: Callable[[RawBatch], None]) -> None:
         self._device = device
-        self._decoder = decoder
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._make_ready = make_ready
+        self._stream = (
+            torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            if device.type == "cuda"
+            else None
+        )
 
-    def send(self, raw: RawBatch) -> torch.cuda.Event:
-        """Begin to copy a batch; the event comes when it is there."""
+    def send_next(self, batches: Iterator[RawBatch]) -> Sent | None:
+        """Fetch the next batch and begin to make it ready; None where there is none."""
+        if self._stream is None:
+            return self._send(batches)
         with torch.cuda.stream(self._stream):
-            if self._decoder is not None:
-                self._decoder.decode(raw)
-            raw.images, raw.targets = to_device((raw.images, raw.targets), self._device)
-            for partner in raw.partners:
-                partner.images, partner.targets = to_device((partner.images, partner.targets), self._device)
-            there: torch.cuda.Event = self._stream.record_event()
-        return there
+            return self._send(batches)
 
-    def receive(self, raw: RawBatch, there: torch.cuda.Event) -> RawBatch:
+    def _send(self, batches: Iterator[RawBatch]) -> Sent | None:
+        raw = next(batches, None)
+        if raw is None:
+            return None
+        with suppress(torch.OutOfMemoryError):  # the step tries again, and knows what to do without memory
+            self._make_ready(raw)
+        return raw, self._stream.record_event() if self._stream is not None else None
+
+    def receive(self, sent: Sent) -> RawBatch:
         """Let the model's stream wait for a batch, and keep its memory until that stream is done with it."""
-        stream = torch.cuda.current_stream(self._device)
-        stream.wait_event(there)
-        for batch in (raw, *raw.partners):
-            map_tensors((batch.images, batch.targets), lambda tensor: _kept_for(stream, tensor))
+        raw, there = sent
+        if there is not None:
+            stream = torch.cuda.current_stream(self._device)
+            stream.wait_event(there)
+            map_tensors(raw.tensors(), lambda tensor: _kept_for(stream, tensor))
         return raw
 
 
@@ -54,14 +67,52 @@ def _kept_for(stream: torch.cuda.Stream, tensor: Tensor) -> Tensor:
 
 def sent_ahead(sender: Sender, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
     """Batches that a sender has sent: each is begun before the one before it is handed on."""
-    before: tuple[RawBatch, torch.cuda.Event] | None = None
-    for raw in batches:
-        there = sender.send(raw)
-        if before is not None:
-            yield sender.receive(*before)
-        before = raw, there
-    if before is not None:
-        yield sender.receive(*before)
+    before = sender.send_next(batches)
+    while before is not None:
+        following = sender.send_next(batches)
+        yield sender.receive(before)
+        before = following
+
+
+class BackgroundSender:
+    """Sends each batch from a thread, at a moment when the one that trains has nothing to do.
+
+    A step's backward pass runs in a thread of torch's own, which starts the kernels of its work one by one,
+    while the thread that called it waits. That is time enough to start those of the next batch: in a small
+    network's step they cost the host as much as the model's.
+
+    Args:
+        sender: does the work.
+        batches: the batches.
+        thread: one thread, which does all that was begun.
+    """
+
+    def __init__(self, sender: Sender, batches: Iterator[RawBatch], thread: ThreadPoolExecutor) -> None:
+        self._sender = sender
+        self._batches = batches
+        self._thread = thread
+        self._pending: Future[Sent | None] | None = None
+
+    def begin_next(self) -> None:
+        """Begin the next batch, if that is not done yet."""
+        if self._pending is None:
+            self._pending = self._thread.submit(self._sender.send_next, self._batches)
+
+    def __iter__(self) -> Iterator[RawBatch]:
+        return self
+
+    def __next__(self) -> RawBatch:
+        pending, self._pending = self._pending, None
+        sent = self._sender.send_next(self._batches) if pending is None else pending.result()
+        if sent is None:
+            raise StopIteration
+        return self._sender.receive(sent)
+
+    def close(self) -> None:
+        """Wait until the thread leaves the batches alone; what it has begun is of no use any more."""
+        if self._pending is not None:
+            wait([self._pending])
+            self._pending = None
 
 
 def to_device(value: Any, device: torch.device) -> Any:

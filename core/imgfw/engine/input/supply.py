@@ -29,14 +29,47 @@ class Supply:
 
 def build_supply(resolved: ResolvedRecipe, data: Data, precision: Precision) -> Supply:
     """Build what brings batches to the model, and note in the recipe what `auto` became."""
-    workers = _num_workers(resolved, data, precision.device)
-    train_loader, eval_loaders = _loaders(resolved, data, precision.device, workers)
+    device, defers = precision.device, resolved.recipe.loader.decode == "device"
+    workers = _num_workers(resolved, data, device)
+    lists = resolved.model.provider.about.computes_losses
+    prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
+    residence = Residence(device)
+
+    def placed(view: SplitView, pipeline: Pipeline) -> SplitView:
+        in_place = workers == 0 and not pipeline.on_samples and fits(view, device)
+        return residence.of(view) if in_place else view
+
+    def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
+        return BatchLoader(Fetcher(view, pipeline, data.task, lists, defers), workers, prefetch, pin)
+
+    def feeder(pipeline: Pipeline, in_background: bool = False) -> Feeder:
+        decoder = DeviceDecoder(pipeline, device) if defers else None
+        return Feeder(pipeline, device, precision.memory_format, decoder, in_background)
+
+    views, training, evaluation = data.views, data.train_pipeline, data.eval_pipeline
+    evaluated = [placed(view, evaluation) for view in (views.val, views.test) if view is not None]
+    trained = placed(views.train, training)
+    apart = workers > 0 or trained is not views.train
     return Supply(
-        train_loader=train_loader,
-        train_feeder=_feeder(resolved, data.train_pipeline, precision),
-        eval_loaders=eval_loaders,
-        eval_feeder=_feeder(resolved, data.eval_pipeline, precision),
+        train_loader=loader(trained, training),
+        train_feeder=feeder(training, may_be_in_background(resolved, device, apart)),
+        eval_loaders={view.name: loader(view, evaluation) for view in evaluated},
+        eval_feeder=feeder(evaluation),
     )
+
+
+def may_be_in_background(resolved: ResolvedRecipe, device: torch.device, apart: bool) -> bool:
+    """Whether a thread may make a GPU's training batches ready while the one that trains waits.
+
+    Samples that are read in line are not, since a dataset and foreign transforms may draw from the
+    generators that the model uses; and no other work may come between while CUDA graphs are recorded.
+
+    Args:
+        resolved: the recipe.
+        device: where the model is.
+        apart: whether no sample is read in this process.
+    """
+    return device.type == "cuda" and apart and not isinstance(resolved.recipe.train.compile, str)
 
 
 def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> int:
@@ -48,30 +81,3 @@ def _num_workers(resolved: ResolvedRecipe, data: Data, device: torch.device) -> 
     chosen = choose_num_workers(in_place, device)
     resolved.auto["loader.num_workers"] = chosen
     return chosen
-
-
-def _feeder(resolved: ResolvedRecipe, pipeline: Pipeline, precision: Precision) -> Feeder:
-    defers = resolved.recipe.loader.decode == "device"
-    decoder = DeviceDecoder(pipeline, precision.device) if defers else None
-    return Feeder(pipeline, precision.device, precision.memory_format, decoder)
-
-
-def _loaders(
-    resolved: ResolvedRecipe, data: Data, device: torch.device, workers: int
-) -> tuple[BatchLoader, dict[str, BatchLoader]]:
-    lists = resolved.model.provider.about.computes_losses
-    defers = resolved.recipe.loader.decode == "device"
-    prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
-
-    residence = Residence(device)
-
-    def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
-        if workers == 0 and not pipeline.on_samples and fits(view, device):
-            view = residence.of(view)
-        return BatchLoader(Fetcher(view, pipeline, data.task, lists, defers), workers, prefetch, pin)
-
-    views = data.views
-    evaluated = {
-        view.name: loader(view, data.eval_pipeline) for view in (views.val, views.test) if view is not None
-    }
-    return loader(views.train, data.train_pipeline), evaluated

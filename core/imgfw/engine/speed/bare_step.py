@@ -19,6 +19,10 @@ _RESIDENT = 4
 """Batches that are kept: enough that no cache holds the next one already."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class BareStep:
     """Forward, loss, backward and optimizer step in the run's number formats, and nothing else.
@@ -28,10 +32,12 @@ class BareStep:
     Attributes:
         parts: the run's.
         steps: the micro-batches of each step.
+        before_backward: called before each backward pass.
     """
 
     parts: Parts
     steps: Iterator[list[Batch]]
+    before_backward: Callable[[], None] = _nothing
 
     def __post_init__(self) -> None:
         set_training(self.parts.model)
@@ -49,7 +55,8 @@ class BareStep:
     @classmethod
     def on_delivered(cls, parts: Parts) -> BareStep:
         """On what the input delivers, a micro-batch a step."""
-        return cls(parts, ([parts.train_feeder.prepare(raw)] for raw in _endless(parts)))
+        delivered = ([parts.train_feeder.prepare(raw)] for raw in _endless(parts))
+        return cls(parts, delivered, parts.train_feeder.begin_next)
 
     def __call__(self) -> int:
         """Make one step; how many images it was."""
@@ -57,6 +64,7 @@ class BareStep:
         forget_gradients(parts.optimizer)
         for batch in micro_batches:
             loss = loss_of(parts, batch).mean / len(micro_batches)
+            self.before_backward()
             parts.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         change_weights(parts.optimizer, parts.scaler)
         return sum(map(len, micro_batches))

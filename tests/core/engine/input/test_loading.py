@@ -18,7 +18,6 @@ from imgfw.engine.input.loading import (
 )
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.residence import Residence, fits
-from imgfw.engine.input.sending import map_tensors, sent_ahead
 from imgfw.engine.input.splits import BadSample, SplitView
 from imgfw.engine.input.workers import BatchLoader, serving
 from imgfw_plugins.tasks.classification import Classification
@@ -294,50 +293,11 @@ def test_masks_move_with_their_images_and_reach_the_criterion_as_plain_tensors(t
     assert torch.equal(targets.long(), masks[[3, 1]].flip(-1).long())
 
 
-def test_tensors_are_found_wherever_they_are():
-    one, two = torch.ones(1), torch.full((1,), 2.0)
-    value = {"a": [one, (two, "text")], "b": MixedTargets(one, two, one), "c": None}
-    changed = map_tensors(value, lambda tensor: tensor + 1)
-    assert changed == {
-        "a": [one + 1, (two + 1, "text")],
-        "b": MixedTargets(one + 1, two + 1, one + 1),
-        "c": None,
-    }
-    assert isinstance(changed["b"], MixedTargets)
-
-
 def test_workers_are_chosen_by_a_rule():
     cores = len(os.sched_getaffinity(0))
     assert choose_num_workers(in_place=True, device=CPU) == 0
     assert choose_num_workers(in_place=False, device=CPU) == min(max(cores - 1, 1), 16)
     assert choose_num_workers(in_place=False, device=torch.device("cuda")) == min(cores, 16)
-
-
-def test_a_batch_is_sent_before_the_one_before_it_is_handed_on():
-    done = []
-
-    class Noting:
-        def send(self, raw):
-            done.append(f"send {raw}")
-            return f"{raw} is there"
-
-        def receive(self, raw, there):
-            done.append(f"receive {raw}: {there}")
-            return raw
-
-    for raw in sent_ahead(Noting(), iter("abc")):
-        done.append(f"work on {raw}")
-    assert done == [
-        "send a",
-        "send b",
-        "receive a: a is there",
-        "work on a",
-        "send c",
-        "receive b: b is there",
-        "work on b",
-        "receive c: c is there",
-        "work on c",
-    ]
 
 
 def test_data_on_a_device_is_there_once_for_all_splits_that_were_cut_from_it():
