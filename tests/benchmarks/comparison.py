@@ -74,7 +74,7 @@ def limits_of(recipe: Mapping[str, Any], rounds: int, seconds: float) -> bench.M
         seconds: the least that a window lasts.
     """
     with written(recipe) as path:
-        return bench.bench(path, effort=bench.Effort(rounds, seconds, wall_steps=1), catalog=Catalog())
+        return bench.bench(path, effort=bench.Effort(rounds, seconds, wall_steps=0), catalog=Catalog())
 
 
 def share_of_limit(measured: bench.Measured) -> Spread:

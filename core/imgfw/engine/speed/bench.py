@@ -50,7 +50,7 @@ class Effort:
     Attributes:
         rounds: windows of each kind.
         seconds: the least that a window lasts.
-        wall_steps: steps of the whole process; None: as many as RUN measured.
+        wall_steps: steps of the whole process; None: as many as RUN measured; 0: there is none.
         raw: whether to time the tutorial's loop too.
     """
 
@@ -66,7 +66,7 @@ class Measured:
 
     Attributes:
         rates: images a second of each round, by `sol`, `loader`, `run` and, where asked for, `raw`.
-        wall: images a second of a whole process, from its start to its end.
+        wall: images a second of a whole process, from its start to its end; None: none was started.
         wall_steps: the steps that it made.
         shares_cores: whether the input runs on the cores that compute the step, one after the other.
         settings: what the figures hold for.
@@ -76,7 +76,7 @@ class Measured:
     """
 
     rates: dict[str, list[float]] = field(default_factory=dict)
-    wall: float = 0.0
+    wall: float | None = None
     wall_steps: int = 0
     shares_cores: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Measured:
             "loader": rates["loader"],
             "limit": Rate.of(self.limits()).to_json(),
             "run": rates["run"],
-            "wall": Rate.of([self.wall]).to_json(),
+            "wall": Rate.of([self.wall]).to_json() if self.wall is not None else None,
             "raw": rates.get("raw"),
             "run_over_sol": round(paired_ratio(run, self.rates["sol"]), 4),
             "run_over_limit": round(paired_ratio(run, self.limits()), 4),
@@ -149,11 +149,13 @@ def bench(
         changes = [*overrides, f"output_dir={folder}", *_ENDLESS]
         with suppress(_CompleteError):
             run(recipe, overrides=changes, callbacks=[windows], catalog=catalog, quiet=True)
-        measured.wall_steps = effort.wall_steps or measured.wall_steps
-        say(f"a whole process of {counted(measured.wall_steps, 'step')}")
-        changes[-1] = f"train.steps={measured.wall_steps}"
-        seconds = _seconds_of([*command, "run", str(recipe)], changes)
-    measured.wall = _images_of(batches, measured.wall_steps) / seconds
+        if effort.wall_steps is not None:
+            measured.wall_steps = effort.wall_steps
+        if measured.wall_steps:
+            say(f"a whole process of {counted(measured.wall_steps, 'step')}")
+            changes[-1] = f"train.steps={measured.wall_steps}"
+            seconds = _seconds_of([*command, "run", str(recipe)], changes)
+            measured.wall = _images_of(batches, measured.wall_steps) / seconds
     return measured
 
 
