@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from gpu import Sizes, in_memory
+from gpu import in_memory
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.cpu_formats import has_bf16
 from imgfw.engine.speed.bare_step import BareStep
@@ -72,8 +72,7 @@ def name_of(settings: Settings) -> str:
 @contextmanager
 def workbench_of(network: Network) -> Iterator[Workbench]:
     """The training of a network on images in memory, on the CPU."""
-    sizes = Sizes(device="cpu", batches=2)
-    with written(in_memory(network.model, network.side, network.batch_size, sizes)) as path:
+    with written(in_memory(network.model, network.side, network.batch_size, 2, "cpu")) as path:
         yield Workbench(path, Catalog())
 
 

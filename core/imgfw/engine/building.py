@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,7 +27,7 @@ from imgfw.engine.input.device_decoding import refuse_what_cannot_be_decoded
 from imgfw.engine.input.loading import Feeder, Fetcher
 from imgfw.engine.input.splits import SplitView
 from imgfw.engine.input.supply import build_supply
-from imgfw.engine.input.workers import BatchLoader, Job
+from imgfw.engine.input.workers import BatchLoader, Job, serving
 from imgfw.engine.parameters import freeze, parameter_groups, trains_batch_norm
 from imgfw.engine.precision import Precision, choose_precision
 from imgfw.engine.recomputation import recompute_blocks
@@ -163,10 +165,15 @@ class Parts:
         largest_share = -(-len(view) // world)
         return [(0, mine[start : start + size]) for start in range(0, largest_share, size)]
 
-    @property
-    def loaders(self) -> list[BatchLoader]:
-        """All loaders, whose workers end with the run."""
-        return [self.train_loader, *self.eval_loaders.values()]
+    @contextmanager
+    def supplied(self) -> Iterator[None]:
+        """Use the loaders: what fetches batches, processes and a thread, ends with the context.
+
+        Raises:
+            DataError: a worker died; it says what it read.
+        """
+        with serving([self.train_loader, *self.eval_loaders.values()]), closing(self.train_feeder):
+            yield
 
     def view(self, split: str) -> SplitView:
         """A split by its name."""

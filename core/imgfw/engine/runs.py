@@ -16,7 +16,6 @@ from imgfw.engine.console import Console, make_console
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.data import build_data
-from imgfw.engine.input.workers import serving
 from imgfw.engine.interruption import Interruption, stoppable
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming.restoring import changed_recipe, refuse, reopen, warnings_for
@@ -151,7 +150,7 @@ def evaluate(folder: Path | str, *, split: str = "test", catalog: Catalog | None
         if getattr(data.views, split) is None:
             raise _no_such_split(opened.path, split, data.views.val is not None)
         parts = build_parts(resolved, data, choose_device(resolved.recipe.train.device), best)
-        with serving(parts.loaders):
+        with parts.supplied():
             return evaluate_split(parts, split, Console(quiet=True))
 
 

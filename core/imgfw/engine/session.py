@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from imgfw.engine.events import Events
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import build_data
-from imgfw.engine.input.workers import serving
 from imgfw.engine.interruption import Interruption, watch_signals
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
@@ -145,7 +143,7 @@ class Session:
             parts, self._progress, run, notify, self._recorder, self._console, interruption, self._clock
         )
         try:
-            with serving(parts.loaders), closing(parts.train_feeder), self._recorder:
+            with parts.supplied(), self._recorder:
                 if self._progress.finished:
                     run.metrics = dict(self._progress.best.metrics) if self._progress.best else {}
                 else:

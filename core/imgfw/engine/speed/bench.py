@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def bench(
     windows = LiveWindows(effort.seconds, batches, course.send)
     with temporary_folder("imgfw-bench-") as folder:
         changes = [*overrides, f"output_dir={folder}", *_ENDLESS]
-        with suppress(_CompleteError):
+        with suppress(_CompleteError), closing(course):
             run(recipe, overrides=changes, callbacks=[windows], catalog=catalog, quiet=True)
         if effort.wall_steps is not None:
             measured.wall_steps = effort.wall_steps
@@ -175,17 +175,18 @@ def _course(
         measured.host_syncs = yield from _host_syncs()
     parts = build_parts(resolved, data, device)
     cache_images(parts, Console(quiet=True))
-    step = BareStep.on_resident(parts)
-    windows = _windows(parts, step, effort)
     rates = measured.rates
-    for number in range(effort.rounds):
-        stretch = yield
-        measured.wall_steps += stretch.steps
-        rates.setdefault("run", []).append(stretch.images / stretch.seconds)
-        names = list(windows)
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            rates.setdefault(name, []).append(windows[name](effort.seconds))
-        say(f"round {number + 1} of {effort.rounds}")
+    with parts.supplied():
+        step = BareStep.on_resident(parts)
+        windows = _windows(parts, step, effort)
+        for number in range(effort.rounds):
+            stretch = yield
+            measured.wall_steps += stretch.steps
+            rates.setdefault("run", []).append(stretch.images / stretch.seconds)
+            names = list(windows)
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                rates.setdefault(name, []).append(windows[name](effort.seconds))
+            say(f"round {number + 1} of {effort.rounds}")
     if parts.precision.name != "fp32":
         measured.utilization = utilization(Rate.of(rates["sol"]).median, step, device)
     measured.settings = _settings(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,22 @@ class Workbench:
         self, question: str, chosen: Settings, budget: float, say: Callable[[str], None]
     ) -> list[Trial]:
         """Time a question's variants with what is chosen already: the fastest first."""
+        with ExitStack() as workers:
+            windows, named, own = self._prepared(question, chosen, say, workers)
+            halved = halve(windows, own, budget, lambda text: say(f"{question}: {text}"))
+        return [Trial(question, named[label], rate, stage) for label, rate, stage in halved]
+
+    def _prepared(
+        self, question: str, chosen: Settings, say: Callable[[str], None], workers: ExitStack
+    ) -> tuple[dict[str, Window], dict[str, Settings], str]:
+        """The windows of what can be timed, all settings, both by label, and the label of the recipe's own.
+
+        Args:
+            question: what is asked.
+            chosen: what is chosen already.
+            say: told what is prepared, and what cannot be.
+            workers: ends the data workers that were started, when it is closed.
+        """
         variants = {"step": self._formats, "input": self._workers, "decoding": self._decoders}[question]()
         own = {path: value for path, value in self._own_values().items() if path in variants[0]}
         windows: dict[str, Window] = {}
@@ -200,7 +217,7 @@ class Workbench:
         for label, settings in named.items():
             say(f"{question}: preparing {label}")
             try:
-                windows[label] = self._window(question, {**chosen, **settings})
+                windows[label] = self._window(question, {**chosen, **settings}, workers)
             except torch.OutOfMemoryError:
                 say(f"{question}: {label} does not fit the GPU's memory")
             except RuntimeError as error:
@@ -208,20 +225,20 @@ class Workbench:
                     raise
                 reason = str(error).strip().partition("\n")[0]
                 say(f"{question}: {label} cannot be compiled: {reason}")
-        halved = halve(windows, label_of(own), budget, lambda text: say(f"{question}: {text}"))
-        return [Trial(question, named[label], rate, stage) for label, rate, stage in halved]
+        return windows, named, label_of(own)
 
     def _own_values(self) -> dict[str, Any]:
         """The recipe's own values by path, `auto` settled."""
         sections = ("train", "loader")
         return {f"{name}.{key}": value for name in sections for key, value in self.own[name].items()}
 
-    def _window(self, question: str, settings: Settings) -> Window:
+    def _window(self, question: str, settings: Settings, workers: ExitStack) -> Window:
         """What is timed of a variant; it has worked once already."""
         if question == "step":
             step, settle = BareStep.on_resident(self.parts({**settings, "loader.num_workers": 0})), 1
         else:
             parts = self.parts(settings)
+            workers.enter_context(parts.supplied())
             step, settle = BareStep.on_delivered(parts), settling_steps(parts.resolved.to_json())
         window = window_of(step, self.device, settle)
         window(0.0)
