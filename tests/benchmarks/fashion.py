@@ -13,7 +13,7 @@ import torch
 from accuracy_process import BATCH_SIZE, MEAN, STD, make_small_cnn, torchvision_split
 from comparison import compare, leads, limit_table, limits_of, share_of_limit
 from imgfw_runs import PLUGIN, timed_training
-from measuring import Effort, Seconds, Stopwatch, Variant, interleave
+from measuring import Effort, Seconds, Spread, Stopwatch, Variant, interleave
 from page import goals
 from peers import Training, accelerate_loop, fastai_learner, lightning_trainer, tutorial_loop
 from torch import nn
@@ -122,10 +122,14 @@ def measure(effort: Effort, with_peers: bool = True, seconds: float = 1.0) -> st
         measured = interleave(variants(root, effort.steps, with_peers), effort.rounds)
         limits = limits_of(recipe(root), effort.rounds, seconds)
     reached = [("RUN over the limit", "0.93 or more", share_of_limit(limits).show(".3f"))]
+    images = effort.steps * BATCH_SIZE
+    theirs = Spread.of(images / seconds.wall for seconds in measured[TUTORIAL]).median
+    most = Spread.of(rate / theirs for rate in limits.rates["sol"])
+    reached.append((f"SOL over {TUTORIAL}", "none: no loop with this step is faster", most.show(".2f")))
     return "\n\n".join(
         [
             _NOTE.format(rounds=effort.rounds, steps=effort.steps, threads=torch.get_num_threads()),
-            compare(measured, effort.steps * BATCH_SIZE, limits),
+            compare(measured, images, limits),
             _LIMIT.format(rounds=effort.rounds, seconds=seconds),
             limit_table(limits),
             goals([*reached, *leads(measured, GOALS)]),
