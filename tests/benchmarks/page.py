@@ -38,7 +38,7 @@ parts. Times are measured, never judged: no test fails for one. Each figure is t
 and the largest value behind it. CPU time is what the process spent computing: other programs change it
 little. Wall time is what passed. A goal stands beside what was measured, reached or not, and where another
 loop is faster than imgfw, the reason is below the table. What takes a GPU, `python tests/benchmarks/gpu.py`
-measures: [the figures of one](benchmarks-gpu.md)."""
+measures: [the figures of one](benchmarks-gpu.md). [A quiet machine's](benchmarks-epyc.md) spread less."""
 
 
 def conditions() -> str:

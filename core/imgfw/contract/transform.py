@@ -81,6 +81,9 @@ class Transform(Component, kind="transforms"):
     def apply_batch(self, images: Tensor, targets: Any, parameters: Parameters) -> tuple[Tensor, Any]:
         """Transform a batch.
 
+        For a GPU a thread of imgfw's may call it, one batch after the other, while the model is at work: what
+        it makes must depend on nothing but what it is given.
+
         Args:
             images: uint8 or float tensor `[B, C, H, W]`.
             targets: class indices `[B]`, multi-hot rows `[B, K]`, or masks `[B, H, W]` as `tv_tensors.Mask`.

@@ -13,6 +13,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from imgfw.engine.input.loading import RawBatch
 
+_PATIENCE = 10.0
+"""Seconds that a batch which is not needed any more may take."""
+
 Sent = tuple["RawBatch", "torch.cuda.Event | None"]
 """A batch, and what comes when the device has done its part."""
 
@@ -109,9 +112,12 @@ class BackgroundSender:
         return self._sender.receive(sent)
 
     def close(self) -> None:
-        """Wait until the thread leaves the batches alone; what it has begun is of no use any more."""
+        """Wait until the thread leaves the batches alone; what it has begun is of no use any more.
+
+        A data worker that hangs is not waited for: the thread ends when that has been ended.
+        """
         if self._pending is not None:
-            wait([self._pending])
+            wait([self._pending], _PATIENCE)
             self._pending = None
 
 
