@@ -187,7 +187,8 @@ def test_what_auto_became_stays_on_another_machine(train, stop_at, monkeypatch):
     recipe = {key: value for key, value in SHORT.items() if key != "loader"}
     recipe["loader"] = {"batch_size": 300}
     folder = runs.Path(stopped(train, stop_at, recipe))
-    monkeypatch.setattr("imgfw.engine.input.supply.choose_num_workers", lambda *_: pytest.fail("chosen again"))
+    choose = "imgfw.engine.input.supply.choose_num_workers"
+    monkeypatch.setattr(choose, lambda *_: pytest.fail("chosen again"))
     runs.resume(folder, json.loads((folder / "recipe.json").read_text()), quiet=True)
     assert json.loads((folder / "recipe.resolved.json").read_text())["loader"]["num_workers"] == 0
 
