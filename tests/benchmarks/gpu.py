@@ -341,9 +341,7 @@ def _done(work: Callable[[Sizes], Part], sizes: Sizes) -> Part:
         return work(sizes)
     except InterruptedRun:
         raise
-    except (
-        Exception
-    ) as error:  # torchcodec is missing, say; a GPU's time is too dear for one cause to end all
+    except Exception as error:  # as where torchcodec is missing: time on a GPU is dear
         traceback.print_exc()
         return Part({"failed": str(error)}, f"Failed: {error}")
 

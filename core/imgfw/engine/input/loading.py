@@ -231,6 +231,10 @@ def _stacked(images: list[Tensor]) -> Tensor:
     return torch.stack(images)
 
 
+_PATIENCE = 10.0
+"""Seconds that a batch may take which is not needed any more."""
+
+
 class Feeder:
     """Brings fetched batches onto the device and through the transforms that work on batches.
 
@@ -266,7 +270,8 @@ class Feeder:
 
     def ahead(self, batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
         """The same batches, all images decoded; a GPU gets each while it works on the one before."""
-        self.close()
+        if self._background is not None:
+            self._background.close()
         if self._sender is None:
             return batches if self._decoder is None else map(self._decoder.decode, batches)
         if self._thread is None:
@@ -280,15 +285,15 @@ class Feeder:
             self._background.begin_next()
 
     def close(self) -> None:
-        """Leave the batches alone that `ahead` was given last."""
+        """Leave the batches alone that `ahead` was given last; their loader is about to end its workers."""
         if self._background is not None:
-            self._background.close()
+            self._background.close(_PATIENCE)
             self._background = None
 
     def _make_ready(self, raw: RawBatch) -> None:
         """Prepare a batch ahead of its use; what it was made of can go."""
         if self._decoder is not None:
-            self._decoder.decode(raw)
+            self._decoder.decode(raw)  # which may leave none of its samples
         if len(raw.indices):
             raw.ready = self.prepare(raw)
             raw.images, raw.targets, raw.partners = [], [], []

@@ -13,9 +13,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from imgfw.engine.input.loading import RawBatch
 
-_PATIENCE = 10.0
-"""Seconds that a batch which is not needed any more may take."""
-
 Sent = tuple["RawBatch", "torch.cuda.Event | None"]
 """A batch, and what comes when the device has done its part."""
 
@@ -111,13 +108,15 @@ class BackgroundSender:
             raise StopIteration
         return self._sender.receive(sent)
 
-    def close(self) -> None:
+    def close(self, patience: float | None = None) -> None:
         """Wait until the thread leaves the batches alone; what it has begun is of no use any more.
 
-        A data worker that hangs is not waited for: the thread ends when that has been ended.
+        Args:
+            patience: seconds after which a data worker that hangs is left to whoever ends it; the thread ends
+                then, too. None: the batches' loader is to be used again, so that it must be left alone.
         """
         if self._pending is not None:
-            wait([self._pending], _PATIENCE)
+            wait([self._pending], patience)
             self._pending = None
 
 

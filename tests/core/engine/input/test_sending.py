@@ -119,6 +119,20 @@ def test_a_thread_that_is_at_work_is_waited_for_before_its_batches_go(thread):
     batches.close()  # nothing is left to wait for
 
 
+def test_a_batch_that_hangs_is_left_after_a_while(thread):
+    may_go_on = threading.Event()
+
+    def fetched():
+        may_go_on.wait(10)
+        yield "a"
+
+    batches = BackgroundSender(Noting(), fetched(), thread)
+    batches.begin_next()
+    batches.close(patience=0.01)
+    assert not may_go_on.is_set()
+    may_go_on.set()
+
+
 def raw_batch(indices=(2, 0)):
     images = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)[: len(indices)]
     return RawBatch(1, list(indices), images, torch.tensor(indices))
@@ -154,8 +168,6 @@ IN_MEMORY = {
         "eval": ["normalize"],
     },
 }
-
-
 TOO_LARGE = {"type": "faulty", "fits": [30, 10000]}
 
 
