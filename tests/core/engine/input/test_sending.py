@@ -120,16 +120,17 @@ def test_a_thread_that_is_at_work_is_waited_for_before_its_batches_go(thread):
 
 
 def test_a_batch_that_hangs_is_left_after_a_while(thread):
-    may_go_on = threading.Event()
+    may_go_on, fetched_all = threading.Event(), []
 
     def fetched():
         may_go_on.wait(10)
+        fetched_all.append("a")
         yield "a"
 
     batches = BackgroundSender(Noting(), fetched(), thread)
     batches.begin_next()
     batches.close(patience=0.01)
-    assert not may_go_on.is_set()
+    assert fetched_all == []
     may_go_on.set()
 
 
