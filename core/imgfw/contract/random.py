@@ -8,6 +8,7 @@ OOPSLA 2014), so a sample's draws don't depend on the batch, the worker or the p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _GAMMA = 0x9E3779B97F4A7C15
+_FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_SHIFTS = 30, 27, 31
 _MASK = (1 << 64) - 1
 
 
@@ -23,10 +26,34 @@ def mix(*numbers: int) -> int:
     state = 0
     for number in numbers:
         state = (state ^ (number & _MASK)) + _GAMMA & _MASK
-        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & _MASK
-        state ^= state >> 31
+        state = (state ^ (state >> _SHIFTS[0])) * _FACTORS[0] & _MASK
+        state = (state ^ (state >> _SHIFTS[1])) * _FACTORS[1] & _MASK
+        state ^= state >> _SHIFTS[2]
     return state
+
+
+@cache
+def _constants() -> tuple[Any, ...]:
+    """The numbers of `mix` as numpy's, which take longer to make than to use."""
+    import numpy as np
+
+    return tuple(np.uint64(number) for number in (_GAMMA, *_SHIFTS, *_FACTORS))
+
+
+@lru_cache(1024)
+def _mixed(number: int) -> Any:
+    """A number hashed, as numpy's."""
+    import numpy as np
+
+    return np.uint64(mix(number))
+
+
+@lru_cache(1024)
+def _scale_and_end(low: float, high: float) -> tuple[Any, Any]:
+    """How long an interval is, and the last number within it, as float32."""
+    import numpy as np
+
+    return np.float32(high - low), np.nextafter(np.float32(high), np.float32(low))
 
 
 class Keys:
@@ -57,13 +84,15 @@ class Keys:
         return Keys(self._hash(number))
 
     def _hash(self, number: int) -> Any:
-        import numpy as np
-
-        with np.errstate(over="ignore"):
-            state = (self._values ^ np.uint64(mix(number))) + np.uint64(_GAMMA)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            return state ^ (state >> np.uint64(31))
+        gamma, first, second, third, factor, other = _constants()
+        state = self._values ^ _mixed(number)
+        state += gamma
+        state ^= state >> first
+        state *= factor
+        state ^= state >> second
+        state *= other
+        state ^= state >> third
+        return state
 
     def bits(self, count: int | None = None) -> Any:
         """Draw uint64 numbers: an array `[B]`, or `[B, count]`."""
@@ -79,10 +108,14 @@ class Keys:
         import numpy as np
         import torch
 
-        unit = (self.bits(count) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
-        drawn = unit * np.float32(high - low) + np.float32(low)
-        below = np.nextafter(np.float32(high), np.float32(low))  # rounding must not reach the open end
-        return torch.from_numpy(np.minimum(drawn, below))
+        drawn = (self.bits(count) >> np.uint64(40)).astype(np.float32)
+        drawn *= np.float32(2.0**-24)
+        if (low, high) != (0.0, 1.0):
+            scale, end = _scale_and_end(low, high)
+            drawn *= scale
+            drawn += np.float32(low)
+            np.minimum(drawn, end, out=drawn)  # rounding must not reach the open end
+        return torch.from_numpy(drawn)
 
     def integers(self, high: int, count: int | None = None) -> Tensor:
         """Draw integers 0 <= n < high: int64 `[B]`, or `[B, count]`."""
