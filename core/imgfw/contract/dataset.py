@@ -124,17 +124,35 @@ class InMemory:
         rows = torch.as_tensor(indices)
         if not self.images.is_cpu:
             rows = rows.to(self.images.device, non_blocking=True)
-        images, targets = self.images.index_select(0, rows), self.targets.index_select(0, rows)
+        images, targets = _taken(self.images, rows), self.targets.index_select(0, rows)
         if targets.ndim == 3:
             from torchvision import tv_tensors
 
             targets = tv_tensors.Mask(targets)
         return images, targets
 
-    def to(self, device: Any) -> InMemory:
-        """The same data on a device, where its batches come from then."""
-        return InMemory(self.images.to(device), self.targets.to(device))
+    def to(self, device: Any, memory_format: Any = None) -> InMemory:
+        """The same data on a device, where its batches come from then.
+
+        Args:
+            device: a `torch.device`.
+            memory_format: a `torch.memory_format` for the images and for every batch of them; as they are
+                unless given.
+        """
+        import torch
+
+        layout = torch.preserve_format if memory_format is None else memory_format
+        return InMemory(self.images.to(device, memory_format=layout), self.targets.to(device))
 
     def labels(self) -> Sequence[int] | None:
         """Class index of each sample; None when the targets are not class indices."""
         return self.targets.tolist() if self.targets.ndim == 1 else None
+
+
+def _taken(images: Any, rows: Any) -> Any:
+    """Some of the images; where the channels of a pixel are adjacent in memory they stay so."""
+    import torch
+
+    if images.is_contiguous() or not images.is_contiguous(memory_format=torch.channels_last):
+        return images.index_select(0, rows)
+    return images.movedim(1, -1).index_select(0, rows).movedim(-1, 1)

@@ -37,6 +37,15 @@ def test_a_batch_holds_the_samples_asked_for_in_their_order() -> None:
     assert targets.tolist() == [1, 4, 1]
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_batch_lies_in_memory_as_the_whole_does(memory_format: torch.memory_format) -> None:
+    dataset = InMemory(IMAGES, torch.zeros(5)).to(torch.device("cpu"), memory_format)
+    images, _ = dataset.__getitems__([4, 1])
+    assert torch.equal(images, IMAGES[[4, 1]])
+    assert images.is_contiguous(memory_format=memory_format)
+    assert torch.equal(dataset[4][0], IMAGES[4])
+
+
 def test_labels_are_told_for_class_indices_only() -> None:
     assert InMemory(IMAGES, torch.tensor([4, 3, 2, 1, 0])).labels() == [4, 3, 2, 1, 0]
     assert InMemory(IMAGES, torch.eye(5)).labels() is None

@@ -25,15 +25,19 @@ class Residence:
 
     Args:
         device: the device.
+        memory_format: of the images there, so that no batch has to be rearranged.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, memory_format: torch.memory_format) -> None:
         self._device = device
+        self._memory_format = memory_format
         self._moved: dict[int, InMemory] = {}
 
     def of(self, view: SplitView) -> SplitView:
         """A split that fits, with its data on the device."""
         data = view.dataset
         assert isinstance(data, InMemory)
-        moved = self._moved.get(id(data)) or self._moved.setdefault(id(data), data.to(self._device))
+        moved = self._moved.get(id(data)) or self._moved.setdefault(
+            id(data), data.to(self._device, self._memory_format)
+        )
         return SplitView(view.name, moved, view.indices, view.cut_from)

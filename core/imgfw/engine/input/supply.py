@@ -33,7 +33,7 @@ def build_supply(resolved: ResolvedRecipe, data: Data, precision: Precision) -> 
     workers = _num_workers(resolved, data, device)
     lists = resolved.model.provider.about.computes_losses
     prefetch, pin = resolved.recipe.loader.prefetch, device.type == "cuda"
-    residence = Residence(device)
+    residence = Residence(device, precision.memory_format)
 
     def placed(view: SplitView, pipeline: Pipeline) -> SplitView:
         in_place = workers == 0 and not pipeline.on_samples and fits(view, device)

@@ -303,7 +303,7 @@ def test_workers_are_chosen_by_a_rule():
 def test_data_on_a_device_is_there_once_for_all_splits_that_were_cut_from_it():
     data = InMemory(torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1, 1), torch.arange(6))
     splits = [SplitView("train", data, torch.tensor([0, 2, 4])), SplitView("val", data, torch.tensor([5, 1]))]
-    residence = Residence(torch.device("cpu"))
+    residence = Residence(torch.device("cpu"), torch.contiguous_format)
     moved = [residence.of(view) for view in splits]
     assert moved[0].dataset is moved[1].dataset
     assert [view.name for view in moved] == ["train", "val"]
@@ -312,12 +312,24 @@ def test_data_on_a_device_is_there_once_for_all_splits_that_were_cut_from_it():
     assert not fits(splits[0], torch.device("cpu"))
 
 
+def test_data_on_a_device_lies_as_the_model_wants_it():
+    data = InMemory(PIXELS, torch.arange(40))
+    view = SplitView("train", data)
+    images, targets = Residence(torch.device("cpu"), torch.channels_last).of(view).batch([3, 1, 2])
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert not images.is_contiguous()
+    assert torch.equal(images, PIXELS[[3, 1, 2]])
+    assert targets.tolist() == [3, 1, 2]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_gets_the_same_batches_from_its_own_memory():
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_gpu_gets_the_same_batches_from_its_own_memory(memory_format):
     data = InMemory(torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8), torch.arange(64))
     view, device = SplitView("train", data), torch.device("cuda")
     assert fits(view, device)
-    images, targets = Residence(device).of(view).batch([3, 1, 2])
+    images, targets = Residence(device, memory_format).of(view).batch([3, 1, 2])
     assert images.is_cuda
+    assert images.is_contiguous(memory_format=memory_format)
     assert torch.equal(images.cpu(), data.images[[3, 1, 2]])
     assert targets.tolist() == [3, 1, 2]
