@@ -93,6 +93,8 @@ class RandomCrop(Transform):
         DataError: for an image smaller than the crop.
     """
 
+    host_parameters = True
+
     def __init__(
         self,
         info: DatasetInfo,
@@ -174,7 +176,7 @@ def windows(part: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> T
 
     Args:
         part: images `[B, C, H, W]` or masks `[B, H, W]`.
-        top, left: int64 `[B]`, the windows' first row and column.
+        top, left: int64 `[B]`, the windows' first row and column; they may be on the host.
         size: the windows' height and width.
     """
     import torch
@@ -182,8 +184,8 @@ def windows(part: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> T
 
     plain = part.as_subclass(torch.Tensor)
     views = plain.unfold(-2, size[0], 1).unfold(-2, size[1], 1)
-    samples = torch.arange(len(plain), device=plain.device)
-    top, left = top.to(plain.device), left.to(plain.device)
+    places = torch.stack((torch.arange(len(plain), device=top.device), top, left))
+    samples, top, left = places.to(plain.device, non_blocking=True)  # at once: a GPU waits less
     if isinstance(part, tv_tensors.Mask):
         return tv_tensors.wrap(views[samples, top, left], like=part)
     return views[samples, :, top, left]

@@ -242,8 +242,7 @@ class Pipeline:
             indices: the samples' indices in the split.
             partners: the batches to mix in, as `(images, targets, indices)`.
         """
-        for place, transform in self.on_batches:
-            parameters = self._drawn(place, transform, epoch, indices, images)
+        for place, transform, parameters in self._with_drawn(epoch, indices, images):
             if transform.num_partners:
                 others = [self._up_to(place, partner, epoch) for partner in partners]
                 images, targets = transform.mix_batch(images, targets, others, parameters)
@@ -254,24 +253,24 @@ class Pipeline:
     def _up_to(self, end: int, batch: PartnerBatch, epoch: int) -> tuple[Any, Any]:
         """A partner's batch as it is where the mixing happens."""
         images, targets, indices = batch
-        for place, transform in self.on_batches:
+        for place, transform, parameters in self._with_drawn(epoch, indices, images):
             if place == end:
                 break
-            parameters = self._drawn(place, transform, epoch, indices, images)
             images, targets = transform.apply_batch(images, targets, parameters)
         return images, targets
 
-    def _drawn(
-        self, place: int, transform: Transform, epoch: int, indices: Indices, images: Any
-    ) -> Parameters:
-        """What a transform on batches draws, where it wants it."""
-        if not _draws(transform):
-            return {}
-        drawn = transform.draw(self.keys(epoch, indices).fold(place + 1))
-        if transform.host_parameters:
-            return drawn
+    def _with_drawn(
+        self, epoch: int, indices: Indices, images: Any
+    ) -> Iterator[tuple[int, Transform, Parameters]]:
+        """The transforms on batches, each with its place and what it draws, where it wants that."""
         device = (images[0] if isinstance(images, list) else images).device
-        return {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
+        keys = None
+        for place, transform in self.on_batches:
+            parameters: Parameters = {}
+            if _draws(transform):
+                keys = keys or self.keys(epoch, indices)
+                parameters = _on_its_device(transform, transform.draw(keys.fold(place + 1)), device)
+            yield place, transform, parameters
 
 
 PartnerBatch = tuple[Any, Any, Indices]
@@ -292,6 +291,13 @@ def _is_fixed(transform: Any) -> bool:
 
 def _draws(transform: Transform) -> bool:
     return type(transform).draw is not Transform.draw
+
+
+def _on_its_device(transform: Transform, drawn: Parameters, device: torch.device) -> Parameters:
+    """What a transform drew, where it wants it."""
+    if transform.host_parameters or device.type == "cpu":
+        return drawn
+    return {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
 
 
 def _warps_in(items: Iterable[Placed]) -> list[tuple[int, Transform]]:
@@ -328,9 +334,7 @@ def _in_batches_of_one(
 
     Only such a transform says where it wants what it draws.
     """
-    drawn = transform.draw(keys)
-    if not transform.host_parameters:
-        drawn = {name: value.to(device, non_blocking=True) for name, value in drawn.items()}
+    drawn = _on_its_device(transform, transform.draw(keys), device)
 
     def work(position: int, sample: Sample) -> Sample:
         image, target = sample
