@@ -24,18 +24,27 @@ def compare(measured: Mapping[str, Sequence[Seconds]], images: int, limits: benc
         images: of one round.
         limits: of imgfw's own training.
     """
-    rates = {name: [images / seconds.wall for seconds in runs] for name, runs in measured.items()}
-    lead = {name: times_faster(measured, name) for name in measured if name != OURS}
-    rows = [
-        [name, _shown(values), lead[name].show(".2f") if name in lead else ""]
-        for name, values in rates.items()
-    ]
+    rates = rates_of(measured, images)
     lines = [
         f"{name[0].upper()}{name[1:]} was faster than imgfw: {_reason(rates[name], limits)}."
-        for name in lead
-        if lead[name].median < 1
+        for name in measured
+        if name != OURS and times_faster(measured, name).median < 1
     ]
-    return "\n\n".join([table(["loop", "images/s", "imgfw is so many times as fast"], rows), *lines])
+    return "\n\n".join([loop_table(measured, images), *lines])
+
+
+def loop_table(measured: Mapping[str, Sequence[Seconds]], images: int) -> str:
+    """The table alone, as `compare` makes it."""
+    rows = [
+        [name, _shown(rates), "" if name == OURS else times_faster(measured, name).show(".2f")]
+        for name, rates in rates_of(measured, images).items()
+    ]
+    return table(["loop", "images/s", "imgfw is so many times as fast"], rows)
+
+
+def rates_of(measured: Mapping[str, Sequence[Seconds]], images: int) -> dict[str, list[float]]:
+    """Images a second of loops over the same images, round by round."""
+    return {name: [images / seconds.wall for seconds in runs] for name, runs in measured.items()}
 
 
 def _reason(rates: Iterable[float], limits: bench.Measured) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 import time
 import traceback
@@ -19,19 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import resnet
 import torch
-from comparison import limit_table
+from comparison import OURS, leads, limit_table, loop_table, rates_of
 from image_rate import NORMALIZE, folder_of_photos
 from imgfw import InterruptedRun
 from imgfw.catalog.catalog import Catalog
 from imgfw.engine.console import Console
 from imgfw.engine.evaluation import evaluate
+from imgfw.engine.input.loading import usable_cores
 from imgfw.engine.speed import bench
 from imgfw.engine.speed.bare_step import BareStep
 from imgfw.engine.speed.measuring import Window, interleave, paired_ratio, window_of
 from imgfw.engine.speed.tuning import Workbench
 from imgfw_runs import PLUGIN, written
 from measuring import Spread
+from measuring import interleave as in_rounds
 from page import conditions, goals, table
 
 BUDGET = 480.0
@@ -43,46 +45,52 @@ class Sizes:
     """How much of everything.
 
     Attributes:
-        model: the large network.
+        depth: of the large network, a ResNet.
         side: of its images.
         batch_size: of its steps.
         photos: JPEG files that are made, each a little work.
         copies: links to each of them, so that an epoch is long enough.
+        few_copies: the same, for the epochs that other loops take part in.
         small: networks for images of 32 pixels, with their settings.
         small_batch_size: of their steps.
         small_batches: of an epoch of theirs; CIFAR-10 has 98.
         batches: of an epoch of the large network's data in memory.
         rounds: windows of each kind.
         seconds: the least that a window lasts.
+        loop_rounds: of whole trainings, in which other loops take part.
     """
 
     device: str = "cuda"
-    model: str = "resnet50"
+    depth: int = 50
     side: int = 224
     batch_size: int = 256
     photos: int = 64
     copies: int = 256
+    few_copies: int = 96
     small: tuple[Mapping[str, Any], ...] = ({"type": "resnet9", "width": 64}, {"type": "resnet18"})
     small_batch_size: int = 512
     small_batches: int = 98
     batches: int = 24
     rounds: int = 5
     seconds: float = 1.0
+    loop_rounds: int = 2
 
 
 TINY = Sizes(
     device="cpu",
-    model="resnet18",
+    depth=18,
     side=32,
     batch_size=4,
     photos=4,
     copies=2,
+    few_copies=2,
     small=({"type": "resnet9", "width": 4},),
     small_batch_size=8,
     small_batches=3,
     batches=3,
     rounds=1,
     seconds=0.01,
+    loop_rounds=1,
 )
 
 
@@ -122,15 +130,13 @@ def in_memory(
 
 def large(sizes: Sizes) -> dict[str, Any]:
     """The large network on images in memory."""
-    return in_memory(sizes.model, sizes.side, sizes.batch_size, sizes.batches, sizes.device)
+    return in_memory(f"resnet{sizes.depth}", sizes.side, sizes.batch_size, sizes.batches, sizes.device)
 
 
 @contextmanager
 def from_files(sizes: Sizes) -> Iterator[dict[str, Any]]:
     """The large network on JPEG files of 500x375 pixels, in random resized crops."""
-    with folder_of_photos(sizes.photos) as root:
-        for path, copy in itertools.product(sorted(root.rglob("*.jpg")), range(1, sizes.copies)):
-            os.link(path, path.with_name(f"{path.stem}-{copy}.jpg"))
+    with folder_of_photos(sizes.photos, sizes.copies) as root:
         crop = [{"type": "random_resized_crop", "size": sizes.side}, "random_horizontal_flip", NORMALIZE]
         resize = [{"type": "resize", "size": [sizes.side, sizes.side]}, NORMALIZE]
         data = {"type": "image_folder", "root": str(root)}
@@ -198,6 +204,8 @@ def formats(sizes: Sizes) -> Part:
                 windows.pop(name, None)
                 failures[name] = str(error).splitlines()[0]
         rates = interleave(windows, sizes.rounds, sizes.seconds)
+        if sizes.device == "cuda":
+            rates[BY_TRIAL] = _by_trial(workbench, sizes)
     plain = rates[PLAIN]
     rows = [
         [name, Spread.of(values).show(",.1f"), f"{paired_ratio(values, plain):.2f}"]
@@ -209,6 +217,23 @@ def formats(sizes: Sizes) -> Part:
 
 
 PLAIN = "fp32, channels first, optimizer not fused"
+BY_TRIAL = "bf16, channels last, fused, cuDNN's kernels by trial"
+
+
+def _by_trial(workbench: Workbench, sizes: Sizes) -> list[float]:
+    """The step with the convolutions' kernels that were fastest in a trial, which other trainers can ask for.
+
+    After all else and not in turn with it: what a trial finds, cuDNN uses for the rest of the process.
+    """
+    torch.backends.cudnn.benchmark = True
+    try:
+        step = BareStep.on_resident(workbench.parts(variants(sizes)["bf16, channels last, fused"][0]))
+        window = window_of(step, workbench.device, 1)
+        window(0.0)
+        return [window(sizes.seconds) for _ in range(sizes.rounds)]
+    finally:
+        torch.backends.cudnn.benchmark = False
+
 
 Wrap = Callable[[BareStep], Callable[[], int]]
 
@@ -292,12 +317,29 @@ def evaluation(sizes: Sizes) -> Part:
     return Part(rates, f"{table(['', 'images/s'], rows)}\n\n{goals(reached)}")
 
 
+def peers(sizes: Sizes) -> Part:
+    """The large network on JPEG files in imgfw, and in other loops as a careful user tunes them.
+
+    Each trains two epochs a round, imgfw three; the last is timed, from its start to its end.
+    """
+    workers = usable_cores() if sizes.device == "cuda" else 0
+    job = resnet.Job(sizes.batch_size, sizes.side, sizes.depth, sizes.device, workers)
+    with folder_of_photos(sizes.photos, sizes.few_copies) as root:
+        variants = resnet.tuned_variants(root, job, with_peers=sizes.device == "cuda")
+        measured = in_rounds(variants, sizes.loop_rounds, warm_up=0)
+    images = sizes.photos * sizes.few_copies
+    wanted = {name: "over 1" for name in measured if name != OURS}
+    text = f"{loop_table(measured, images)}\n\n{goals(leads(measured, wanted))}"
+    return Part(rates_of(measured, images), text)
+
+
 PARTS: dict[str, tuple[str, Callable[[Sizes], Part]]] = {
     "resident": ("ResNet-50, data in memory", resident),
     "files": ("ResNet-50, JPEG files", files),
     "decoded": ("ResNet-50, JPEG files decoded on the GPU", decoded),
     "small": ("Images of 32 pixels", small),
     "evaluation": ("Evaluation", evaluation),
+    "peers": ("ResNet-50, JPEG files: other loops", peers),
     "formats": ("ResNet-50, number formats", formats),
 }
 """Each part's title, and what measures it."""
@@ -322,8 +364,9 @@ def main(arguments: list[str]) -> None:
         parser.error("torch sees no GPU; --tiny does the same work on the CPU")
     asked.folder.mkdir(parents=True, exist_ok=True)
     began, figures, texts = time.perf_counter(), dict[str, Any](), list[str]()
-    for name in asked.parts or PARTS:
-        title, work = PARTS[name]
+    for name, (title, work) in PARTS.items():
+        if asked.parts and name not in asked.parts:
+            continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         if time.perf_counter() - began > 0.8 * BUDGET:
             part = Part({"left_out": "the time was up"}, "Left out: the time was up.")

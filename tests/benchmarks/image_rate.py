@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -55,13 +56,20 @@ def photo(seed: int, height: int = HEIGHT, width: int = WIDTH) -> Image.Image:
 
 
 @contextmanager
-def folder_of_photos(count: int) -> Iterator[Path]:
-    """Folders of two classes with JPEG files."""
+def folder_of_photos(count: int, copies: int = 1) -> Iterator[Path]:
+    """Folders of two classes with JPEG files.
+
+    Args:
+        count: photos, each a little work.
+        copies: files of each, which are links to one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             path = Path(folder) / f"class{number % 2}" / f"{number}.jpg"
             path.parent.mkdir(exist_ok=True)
             photo(number).save(path, quality=90)
+            for copy in range(1, copies):
+                os.link(path, path.with_name(f"{number}-{copy}.jpg"))
         yield Path(folder)
 
 

@@ -70,7 +70,9 @@ class Stopwatch:
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def read(self) -> Seconds:
-        """The time since it was made."""
+        """The time since it was made, until a GPU is done with what it was given."""
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         return Seconds(time.process_time() - self._cpu, time.perf_counter() - self._wall)
 
 

@@ -24,11 +24,19 @@ class Training:
         make: the model and its optimizer.
         batches: makes what an epoch's images and labels come from: a `for` takes it and `len` counts it.
         epochs: the last is timed, from its start to its end.
+        device: of the model: `cpu` or `cuda`.
+        tuned: in bf16 with images in channels last, as a careful user sets them on a GPU.
     """
 
     make: Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
     batches: Callable[[], Any]
     epochs: int = 2
+    device: str = "cpu"
+    tuned: bool = False
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Images in the memory format of the model."""
+        return images.contiguous(memory_format=torch.channels_last) if self.tuned else images
 
 
 def peers(training: Training) -> dict[str, Variant]:
@@ -67,6 +75,23 @@ def tutorial_loop(training: Training) -> Seconds:
             loss.backward()
             optimizer.step()
             running_loss += loss.item()
+    return watch.read()
+
+
+def careful_loop(training: Training) -> Seconds:
+    """A loop by a careful hand, for any device: nothing waits for it within an epoch."""
+    model, optimizer = training.make()
+    batches = training.batches()
+    for _ in range(training.epochs):
+        watch = Stopwatch()
+        model.train()
+        for images, labels in batches:
+            images, labels = (part.to(training.device, non_blocking=True) for part in (images, labels))
+            optimizer.zero_grad()
+            with torch.autocast(training.device, torch.bfloat16, enabled=training.tuned):
+                loss = F.cross_entropy(model(training.laid_out(images)), labels)
+            loss.backward()
+            optimizer.step()
     return watch.read()
 
 
@@ -187,7 +212,7 @@ def lightning_trainer(training: Training, log: bool) -> Seconds:
 
         def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
             images, labels = batch
-            loss = F.cross_entropy(self.model(images), labels)
+            loss = F.cross_entropy(self.model(training.laid_out(images)), labels)
             if log:
                 self.log("train/loss", loss)
             return loss
@@ -204,7 +229,9 @@ def lightning_trainer(training: Training, log: bool) -> Seconds:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few workers
         trainer = Trainer(
-            accelerator="cpu",
+            accelerator=training.device,
+            devices=1,
+            precision="bf16-mixed" if training.tuned else None,
             max_epochs=training.epochs,
             logger=CSVLogger(folder) if log else False,
             enable_checkpointing=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from image_rate import MEAN, NORMALIZE, STD, folder_of_photos
 from imgfw_runs import timed_training
 from measuring import Effort, Variant, interleave
 from page import goals
-from peers import Training, lightning_trainer, tutorial_loop
+from peers import Training, careful_loop, lightning_trainer, tutorial_loop
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import models, transforms
@@ -30,11 +32,15 @@ class Job:
         batch_size: images of a step.
         side: height and width of the crops.
         depth: of the network: 18 or 50.
+        device: `cpu` or `cuda`.
+        num_workers: of the other loops' loaders; timm's has at least its own default.
     """
 
     batch_size: int = 16
     side: int = 224
     depth: int = 50
+    device: str = "cpu"
+    num_workers: int = 0
 
 
 def recipe(root: Path, job: Job) -> dict[str, Any]:
@@ -50,20 +56,27 @@ def recipe(root: Path, job: Job) -> dict[str, Any]:
         },
         "model": f"resnet{job.depth}",
         "optimizer": {"type": "sgd", "lr": LR, "momentum": MOMENTUM},
-        "train": {"device": "cpu", "epochs": 3},
+        "train": {"device": job.device, "epochs": 3},
         # Epoch 1 is the best for good, and nothing is written in the background of those that are timed.
         "checkpoint": {"monitor": "train/loss", "mode": "max", "every": 10**6},
     }
 
 
 def make_model(job: Job) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """torchvision's model and the optimizer of every other loop."""
+    """torchvision's model and the optimizer of the other loops on a CPU."""
     model: nn.Module = getattr(models, f"resnet{job.depth}")(num_classes=NUM_CLASSES)
     return model, torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
 
 
+def make_tuned_model(job: Job) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The same in channels last where the job wants it, its optimizer fused."""
+    model, _ = make_model(job)
+    model.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM, fused=True)
+
+
 def tutorial_batches(root: Path, job: Job) -> Any:
-    """The input of the tutorials: PIL images, one by one, in line."""
+    """The input of the tutorials: PIL images, one by one; without workers in line."""
     convert = transforms.Compose(
         [
             transforms.RandomResizedCrop(job.side),
@@ -72,7 +85,14 @@ def tutorial_batches(root: Path, job: Job) -> Any:
             transforms.Normalize(MEAN, STD),
         ]
     )
-    return DataLoader(ImageFolder(root, convert), batch_size=job.batch_size, shuffle=True)
+    return DataLoader(
+        ImageFolder(root, convert),
+        batch_size=job.batch_size,
+        shuffle=True,
+        num_workers=job.num_workers,
+        pin_memory=job.device == "cuda",
+        persistent_workers=job.num_workers > 0,
+    )
 
 
 def timm_batches(root: Path, job: Job) -> Any:
@@ -85,7 +105,9 @@ def timm_batches(root: Path, job: Job) -> Any:
         batch_size=job.batch_size,
         is_training=True,
         color_jitter=None,
-        device=torch.device("cpu"),
+        num_workers=max(job.num_workers, 1),
+        pin_memory=job.device == "cuda",
+        device=torch.device(job.device),
     )
 
 
@@ -104,6 +126,26 @@ def variants(root: Path, job: Job, with_peers: bool) -> dict[str, Variant]:
         chosen |= {
             "Lightning": lambda: lightning_trainer(tutorial, log=True),
             TIMM: lambda: tutorial_loop(Training(make, lambda: timm_batches(root, job))),
+        }
+    return chosen
+
+
+def tuned_variants(root: Path, job: Job, with_peers: bool) -> dict[str, Variant]:
+    """imgfw's defaults, and loops that a careful user has tuned: bf16, channels last, a fused optimizer, one
+    worker a core, pinned memory."""
+
+    def training(batches: Callable[[Path, Job], Any]) -> Training:
+        make = partial(make_tuned_model, job)
+        return Training(make, lambda: batches(root, job), device=job.device, tuned=True)
+
+    chosen: dict[str, Variant] = {
+        "imgfw": lambda: timed_training(recipe(root, job)),
+        CAREFUL: lambda: careful_loop(training(tutorial_batches)),
+    }
+    if with_peers:
+        chosen |= {
+            "Lightning": lambda: lightning_trainer(training(tutorial_batches), log=True),
+            TIMM: lambda: careful_loop(training(timm_batches)),
         }
     return chosen
 
@@ -140,7 +182,8 @@ def measure(effort: Effort, job: Job = Job(), with_peers: bool = True, seconds: 
     )
 
 
-TUTORIAL, TIMM = "the tutorial's loop", "a plain loop over timm's `create_loader`"
+TUTORIAL, CAREFUL = "the tutorial's loop", "a loop by a careful hand"
+TIMM = "a plain loop over timm's `create_loader`"
 
 GOALS = {TUTORIAL: "2.2 or more", "Lightning": "over 1", TIMM: "over 1"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).parent
 FIGURES = re.compile(r"[+-]?[\d,.]+ \([+-]?[\d,.]+\.\.[+-]?[\d,.]+\)")
@@ -213,18 +214,38 @@ def test_a_framework_takes_the_given_batches_once_an_epoch(part, name):
 
 
 def test_the_part_for_a_gpu_runs_on_a_cpu_with_tiny_sizes(part, tmp_path):
-    part("gpu").main([str(tmp_path), "resident", "formats", "evaluation", "--tiny"])
+    part("gpu").main([str(tmp_path), "resident", "formats", "evaluation", "peers", "--tiny"])
     figures = json.loads((tmp_path / "gpu.json").read_text())
     assert figures["resident"]["run"]["median"] > 0
     assert figures["formats"]["failures"] == {} and len(figures["formats"]["rates"]) == 4
+    assert set(figures["peers"]) == {"imgfw", "a loop by a careful hand"}
     assert set(figures["evaluation"]) == {"evaluation", "the forward pass alone", "a training step (SOL)"}
     page = (tmp_path / "gpu.md").read_text()
     assert "0.99 or more" in page and "no figure means anything" in page
 
 
-def test_the_part_for_a_gpu_asks_for_one(part, tmp_path, capsys, monkeypatch):
-    import torch
+@pytest.mark.filterwarnings("ignore")  # of the frameworks
+def test_other_loops_are_tuned_as_their_users_would(part, monkeypatch):
+    pytest.importorskip("lightning")
+    pytest.importorskip("timm")
+    resnet, seen = part("resnet"), []
+    forward = resnet.models.ResNet.forward
 
+    def look(model, images):
+        bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        seen.append((bf16, images.is_contiguous(memory_format=torch.channels_last), tuple(images.shape)))
+        return forward(model, images)
+
+    monkeypatch.setattr(resnet.models.ResNet, "forward", look)
+    with part("image_rate").folder_of_photos(2, copies=2) as root:
+        variants = resnet.tuned_variants(root, resnet.Job(2, 32, 18, num_workers=1), with_peers=True)
+        for name in ("a loop by a careful hand", "Lightning", resnet.TIMM):
+            seen.clear()
+            assert variants[name]().wall > 0
+            assert seen == [(True, True, (2, 3, 32, 32))] * 4, name
+
+
+def test_the_part_for_a_gpu_asks_for_one(part, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         part("gpu").main([str(tmp_path)])
