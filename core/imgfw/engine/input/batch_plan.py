@@ -22,12 +22,12 @@ class BatchPlan:
         accumulate: micro-batches of a step.
         seed: the run's.
         drop_last: leave out a last batch that is not full.
-        smallest: samples that a micro-batch keeps when micro-batches are halved.
+        smallest: samples that a process's part of a micro-batch has at least.
         rank: this process's number.
         world_size: number of processes.
 
     Raises:
-        UsageError: a batch has less than a sample a process.
+        UsageError: a batch has less than a sample a process, or micro-batches are too small.
         DataError: the samples fill no batch.
     """
 
@@ -47,6 +47,12 @@ class BatchPlan:
             raise UsageError(
                 f"A batch of {batch_size} samples cannot be shared by {world_size} processes.",
                 f"Set loader.batch_size to {world_size} or more.",
+            )
+        if smallest > 1 and accumulate > max(most := batch_size // (world_size * smallest), 1):
+            raise UsageError(
+                f"train.accumulate {accumulate} cuts a batch of {batch_size} into micro-batches with a single"
+                " sample, which batch norms cannot be trained with.",
+                f"Set it to {max(most, 1)} or less.",
             )
         self._seed = seed
         self._batch_size = batch_size
@@ -88,10 +94,8 @@ class BatchPlan:
             halvings: how often the micro-batches were halved because they did not fit into memory.
         """
         batch = self.batch(epoch, step)
-        wanted = min(self._accumulate, max(len(batch) // self._world_size, 1))
-        if halvings:
-            most = max(len(batch) // (self._world_size * self._smallest), wanted)
-            wanted = min(self._accumulate << halvings, most)
+        most = max(len(batch) // (self._world_size * self._smallest), 1)
+        wanted = min(self._accumulate << halvings, most)
         micro_batches = (_part(batch, number, wanted) for number in range(wanted))
         return [_part(micro_batch, self._rank, self._world_size) for micro_batch in micro_batches]
 

@@ -33,6 +33,10 @@ class Residence:
         self._memory_format = memory_format
         self._moved: dict[int, InMemory] = {}
 
+    def has(self, view: SplitView) -> bool:
+        """Whether a split's data is there already, since another was cut from the same."""
+        return id(view.dataset) in self._moved
+
     def of(self, view: SplitView) -> SplitView:
         """A split that fits, with its data on the device."""
         data = view.dataset

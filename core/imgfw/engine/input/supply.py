@@ -36,7 +36,7 @@ def build_supply(resolved: ResolvedRecipe, data: Data, precision: Precision) -> 
     residence = Residence(device, precision.memory_format)
 
     def placed(view: SplitView, pipeline: Pipeline) -> SplitView:
-        in_place = workers == 0 and not pipeline.on_samples and fits(view, device)
+        in_place = workers == 0 and not pipeline.on_samples and (residence.has(view) or fits(view, device))
         return residence.of(view) if in_place else view
 
     def loader(view: SplitView, pipeline: Pipeline) -> BatchLoader:
@@ -47,8 +47,8 @@ def build_supply(resolved: ResolvedRecipe, data: Data, precision: Precision) -> 
         return Feeder(pipeline, device, precision.memory_format, decoder, in_background)
 
     views, training, evaluation = data.views, data.train_pipeline, data.eval_pipeline
+    trained = placed(views.train, training)  # before the others: what they take is missing then
     evaluated = [placed(view, evaluation) for view in (views.val, views.test) if view is not None]
-    trained = placed(views.train, training)
     apart = workers > 0 or trained is not views.train
     return Supply(
         train_loader=loader(trained, training),

@@ -106,6 +106,23 @@ def test_a_batch_smaller_than_the_number_of_parts_has_fewer():
     assert [len(micro) for micro in BatchPlan(22, 10, accumulate=5).micro_batches(0, 2)] == [1, 1]
 
 
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("halvings", [0, 1])
+def test_no_part_of_a_last_batch_is_too_small_for_a_batch_norm(world_size, halvings):
+    plan = BatchPlan(64 + 14, 64, accumulate=16, smallest=2, world_size=world_size)
+    sizes = [len(part) for part in plan.micro_batches(0, 1, halvings)]
+    assert len(sizes) == 7 // world_size and min(sizes) >= 2
+    assert len(plan.micro_batches(0, 0)) == 16
+
+
+def test_micro_batches_that_no_batch_norm_can_be_trained_with_are_refused():
+    BatchPlan(64, 64, accumulate=64)
+    BatchPlan(64, 64, accumulate=32, smallest=2)
+    with pytest.raises(UsageError, match=r"accumulate 64 cuts .* single sample") as error:
+        BatchPlan(64, 64, accumulate=64, smallest=2)
+    assert error.value.hint == "Set it to 32 or less."
+
+
 @pytest.mark.parametrize(("count", "steps"), [(12, 3), (13, 3), (14, 4), (15, 4)])
 def test_a_last_batch_of_one_is_left_out(count, steps):
     assert BatchPlan(count, 4).steps_per_epoch == steps
@@ -310,6 +327,16 @@ def test_data_on_a_device_is_there_once_for_all_splits_that_were_cut_from_it():
     for view, twin in zip(splits, moved, strict=True):
         assert all(map(torch.equal, view.batch([1, 0]), twin.batch([1, 0])))
     assert not fits(splits[0], torch.device("cpu"))
+
+
+def test_data_that_is_on_a_device_already_is_known():
+    data = InMemory(PIXELS, torch.arange(40))
+    train, val = (SplitView(name, data, torch.tensor([0, 1])) for name in ("train", "val"))
+    residence = Residence(torch.device("cpu"), torch.contiguous_format)
+    assert not residence.has(val)
+    residence.of(train)
+    assert residence.has(val)
+    assert not residence.has(SplitView("test", InMemory(PIXELS, torch.arange(40))))
 
 
 def test_data_on_a_device_lies_as_the_model_wants_it():
