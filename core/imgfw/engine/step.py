@@ -130,14 +130,25 @@ def change_weights(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScale
     the step, or somebody has put another `step` in its place.
     """
     if scaler.is_enabled():
-        scaler.step(optimizer)
-        scaler.update()
+        _change_scaled(optimizer, scaler)
         return
     step: Any = type(optimizer).step
     if getattr(step, "__code__", None) is _WRAPPING and not _is_watched(optimizer):
         step.__wrapped__(optimizer)
     else:
         optimizer.step()
+
+
+def _change_scaled(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    """What fp16 asks for. Torch's fused SGD makes its momentum in its first step, and leaves it unset when
+    that step is skipped: then it is taken back, which is worth waiting for the device once."""
+    has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
+    first = has_momentum and not optimizer.state
+    scale = scaler.get_scale() if first else 0.0
+    scaler.step(optimizer)
+    scaler.update()
+    if first and scaler.get_scale() < scale:  # it is lowered after what is not finite
+        optimizer.state.clear()
 
 
 _WRAPPING = torch.optim.Optimizer.profile_hook_step(lambda: None).__code__

@@ -110,3 +110,21 @@ def test_an_optimizer_with_a_step_of_its_own_is_taken(scaler):
     change_weights(optimizer, scaler)
     assert optimizer.taken
     assert torch.equal(model.weight, before)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_first_step_that_overflows_leaves_nothing_of_it(momentum):
+    """Torch's fused SGD leaves its momentum unset then, which is whatever was in the memory."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(torch.ones(()))
+    weights = [nn.Parameter(torch.ones(64)) for _ in range(20)]
+    optimizer = torch.optim.SGD(weights, lr=0.1, momentum=momentum, fused=True)
+    for gradient in (torch.inf, 512.0, 256.0):
+        filling = [torch.full((64,), 1e30) for _ in range(40)]
+        del filling
+        for weight in weights:
+            weight.grad = torch.full((64,), gradient)
+        change_weights(optimizer, scaler)
+    expected = 1.0 - 0.1 * 1.0 - 0.1 * (0.5 + momentum)  # 512 and 256 at a scale of 512
+    for weight in weights:
+        torch.testing.assert_close(weight.detach(), torch.full((64,), expected))
