@@ -169,13 +169,25 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
     """A file to write to, while nobody else does; it is removed if it still has its name afterwards."""
     import fcntl
 
-    with part.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield file
-        finally:
-            if part.exists() and os.path.samestat(part.stat(), os.fstat(file.fileno())):
-                part.unlink()
+    while True:
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_named(file, part):  # whoever had it removed it, or gave it its last name
+                continue
+            try:
+                yield file
+            finally:
+                if _is_named(file, part):
+                    part.unlink()
+            return
+
+
+def _is_named(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is what has that name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _make(

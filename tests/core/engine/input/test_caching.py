@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,24 @@ def test_an_interrupted_making_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cache_files.open_or_write(tmp_path / "a.images", Source(interrupt), None, silent)
     assert not list(tmp_path.iterdir())
+
+
+def test_who_waited_for_a_file_that_was_given_up_makes_one_with_its_name(tmp_path):
+    path, began = tmp_path / "a.images", threading.Event()
+    made = []
+
+    def make():
+        began.set()
+        made.append(cache_files.open_or_write(path, Source(), None, silent).pixels().sum())
+
+    other = threading.Thread(target=make)
+    with cache_files._alone(path.with_suffix(".part")):
+        other.start()
+        began.wait()
+        time.sleep(0.2)  # it waits at the lock now; if it does not yet, it passes all the same
+    other.join()
+    assert made == [24]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def _killed(path):
