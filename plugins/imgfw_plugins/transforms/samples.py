@@ -62,7 +62,7 @@ def select(chosen: Tensor, changed: Any, kept: Any) -> Any:
     """
     import torch
 
-    where = chosen.to(kept.device).view(-1, *[1] * (kept.ndim - 1))
+    where = chosen.to(kept.device, non_blocking=True).view(-1, *[1] * (kept.ndim - 1))
     return of_type(kept, torch.where(where, changed, kept))
 
 
@@ -124,7 +124,7 @@ def in_pieces(
 
 def per_image(values: Tensor, images: Tensor) -> Tensor:
     """One number a sample, as a tensor that broadcasts over `[B, C, H, W]` on the images' device."""
-    return values.to(images.device).view(-1, 1, 1, 1)
+    return values.to(images.device, non_blocking=True).view(-1, 1, 1, 1)
 
 
 def brightest(images: Tensor) -> float:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -264,7 +265,7 @@ class Feeder:
         self._converts_bytes = device.type == "cuda" if rows else device.type == "cpu"
         self._decoder = decoder
         self._sender = Sender(device, self._make_ready) if device.type == "cuda" or in_background else None
-        self._thread = ThreadPoolExecutor(1, "imgfw-next-batch") if in_background else None
+        self._thread = _thread_on(device) if in_background else None
         self._background: BackgroundSender | None = None
         self.seconds = 0.0
 
@@ -318,6 +319,12 @@ class Feeder:
             targets = targets.as_subclass(Tensor)
         self.seconds += time.perf_counter() - began
         return Batch(images, targets, raw.indices)
+
+
+def _thread_on(device: torch.device) -> ThreadPoolExecutor:
+    """One thread, whose GPU is this one: else it would begin with the first, and take memory there."""
+    begin = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+    return ThreadPoolExecutor(1, "imgfw-next-batch", initializer=begin)
 
 
 def choose_num_workers(in_place: bool, device: torch.device) -> int:

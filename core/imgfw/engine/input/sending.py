@@ -102,8 +102,14 @@ class BackgroundSender:
         return self
 
     def __next__(self) -> RawBatch:
-        pending, self._pending = self._pending, None
-        sent = self._sender.send_next(self._batches) if pending is None else pending.result()
+        if self._pending is None:
+            sent = self._sender.send_next(self._batches)
+        else:
+            try:
+                sent = self._pending.result()
+            finally:  # a signal may come while the thread is at work: `close` waits for it then
+                if self._pending.done():
+                    self._pending = None
         if sent is None:
             raise StopIteration
         return self._sender.receive(sent)

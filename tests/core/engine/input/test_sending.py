@@ -10,7 +10,7 @@ import pytest
 import torch
 from imgfw import MixedTargets
 from imgfw.catalog.catalog import Catalog
-from imgfw.engine.input import supply
+from imgfw.engine.input import loading, supply
 from imgfw.engine.input.loading import Feeder, RawBatch
 from imgfw.engine.input.pipeline import Pipeline
 from imgfw.engine.input.sending import BackgroundSender, Sender, map_tensors, sent_ahead
@@ -221,3 +221,48 @@ def test_a_thread_makes_batches_ready_for_a_gpu_unless_they_are_read_in_line_or_
     recipe = {**CLASSIFICATION, "train": {"epochs": 1, "compile": compiled}}
     resolved = check(read_recipe(recipe), Catalog()).recipe
     assert supply.may_be_in_background(resolved, torch.device(device), apart) is expected
+
+
+def test_a_thread_is_waited_for_that_is_at_work_when_a_signal_comes(thread):
+    """As Ctrl-C does, it comes while the one that trains waits for the thread."""
+    goes_on = threading.Event()
+
+    class Slow(Noting):
+        def send_next(self, batches):
+            goes_on.wait(10)
+            return super().send_next(batches)
+
+    sender = Slow()
+    background = BackgroundSender(sender, iter("ab"), thread)
+    background.begin_next()
+
+    class Interrupted:
+        def __init__(self, future):
+            self.future = future
+
+        def result(self):
+            raise KeyboardInterrupt
+
+        def done(self):
+            return self.future.done()
+
+    future = background._pending
+    background._pending = Interrupted(future)
+    with pytest.raises(KeyboardInterrupt):
+        next(background)
+    assert background._pending is not None
+    background._pending = future
+    threading.Timer(0.1, goes_on.set).start()
+    background.close()
+    assert sender.done == ["send a"]
+
+
+def test_the_thread_works_on_the_gpu_of_the_run(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    with loading._thread_on(torch.device("cuda:1")) as pool:
+        pool.submit(int).result()
+    assert chosen == [torch.device("cuda:1")]
+    with loading._thread_on(CPU) as pool:
+        assert pool.submit(int).result() == 0
+    assert len(chosen) == 1
