@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from imgfw.cli.invocation import Invocation
-from imgfw.cli.options import json_option, recipe_argument, set_option
+from imgfw.cli.options import SECONDS, json_option, recipe_argument, set_option
 from imgfw.cli.output import print_json, print_table
 from imgfw.contract.wording import as_rate, counted, in_units
 
@@ -31,7 +31,7 @@ _ROWS = {
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=1.0,
     show_default=True,
     help="The least that a window lasts.",

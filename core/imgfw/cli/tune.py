@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgfw.cli.invocation import Invocation
-from imgfw.cli.options import FILE, json_option, recipe_argument
+from imgfw.cli.options import FILE, SECONDS, json_option, recipe_argument
 from imgfw.cli.output import print_json, print_table
 from imgfw.contract.wording import as_rate
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--budget-seconds",
     "budget",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=60.0,
     show_default=True,
     help="How long to time; building and warming up come on top.",

@@ -97,3 +97,12 @@ def test_a_bench_that_is_stopped_leaves_nothing(write_recipe, tmp_path):
     assert bench.returncode == 143, said + rest
     assert "The measurement was stopped; nothing of it is kept." in rest
     assert not list(temporary.glob("imgfw-*"))
+
+
+@pytest.mark.parametrize("option", [("bench", "--seconds"), ("tune", "--budget-seconds")])
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1"])
+def test_a_time_that_is_none_is_refused(option, value, imgfw, write_recipe):
+    verb, name = option
+    result = imgfw(verb, write_recipe(), name, value)
+    assert result.exit_code == 2
+    assert name in result.stderr and value in result.stderr
