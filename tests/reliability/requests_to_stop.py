@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from imgfw.engine.interruption import STOPPED_BEFORE_GOING_ON
 from imgfw.engine.saving import checkpoint, checkpoint_folder
 
 from .outcome import RUN, difference, workspace
@@ -78,7 +79,7 @@ def _wrong(run: Path, number: int, code: int, said: str) -> Sequence[str]:
         return []
     if code != 128 + number:
         return [f"{name} gave exit code {code}: {said.strip()}"]
-    if "Stopped before the first step" in said:
+    if "Stopped before the first step" in said or STOPPED_BEFORE_GOING_ON in said:
         return []
     if f"Stopped by {name}" not in said or not saved:
         return [f"{name} left no checkpoint: {said.strip()}"]

@@ -58,16 +58,16 @@ def evaluate(
     console.begin(split, 0, len(jobs))
     with torch.inference_mode():
         for number, raw in enumerate(parts.eval_feeder.ahead(parts.eval_loaders[split].run(jobs)), 1):
-            parts.data.policy.handle(raw.bad)
-            if len(raw.indices):
-                try:
-                    batch = _evaluate_batch(parts, split, raw, totals)
-                except RuntimeError as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    raise out_of_memory_in_evaluation(split, len(raw.indices)) from error
-                if on_batch is not None:
-                    on_batch(batch)
+            try:
+                parts.eval_feeder.complete(raw)
+                parts.data.policy.handle(raw.bad)
+                batch = _evaluate_batch(parts, split, raw, totals) if len(raw.indices) else None
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise out_of_memory_in_evaluation(split, len(raw.indices)) from error
+            if batch is not None and on_batch is not None:
+                on_batch(batch)
             console.advance(number)
             if stop_requested():
                 console.end()

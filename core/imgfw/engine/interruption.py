@@ -59,6 +59,10 @@ def watch_signals(interruption: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+STOPPED_BEFORE_GOING_ON = "Stopped before the run went on; it is as it was."
+"""Of a run that was to be resumed."""
+
+
 @contextmanager
 def stoppable(interruption: Interruption, what: str = "Stopped before the first step.") -> Iterator[None]:
     """Let a signal end at once what has nothing to save.

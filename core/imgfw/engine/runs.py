@@ -16,7 +16,7 @@ from imgfw.engine.console import Console, make_console
 from imgfw.engine.evaluation import evaluate as evaluate_split
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.data import build_data
-from imgfw.engine.interruption import Interruption, stoppable
+from imgfw.engine.interruption import STOPPED_BEFORE_GOING_ON, Interruption, stoppable
 from imgfw.engine.precision import choose_device
 from imgfw.engine.resuming.restoring import changed_recipe, refuse, reopen, warnings_for
 from imgfw.engine.saving import checkpoint
@@ -98,7 +98,7 @@ def resume(
         RecipeError: the recipe is wrong.
     """
     interruption = Interruption()
-    with stoppable(interruption), _processes():
+    with stoppable(interruption, STOPPED_BEFORE_GOING_ON), _processes():
         opened = RunFolder.open(folder, distributed.is_main())
         with only_trainer(opened.path):
             console = make_console(quiet or not distributed.is_main())

@@ -21,7 +21,7 @@ from imgfw.engine.events import Events
 from imgfw.engine.input.bad_data import Quarantine
 from imgfw.engine.input.caching import cache_images
 from imgfw.engine.input.data import build_data
-from imgfw.engine.interruption import Interruption, watch_signals
+from imgfw.engine.interruption import STOPPED_BEFORE_GOING_ON, Interruption, watch_signals
 from imgfw.engine.precision import choose_device
 from imgfw.engine.progress import Progress
 from imgfw.engine.resuming.changes import Difference
@@ -103,12 +103,16 @@ class Session:
             self._summarize_failure("diverged", error.message)
             raise DivergedError(error.message, f"{error.hint} The run is in {self._folder.path}.") from error
         except KeyboardInterrupt:
+            number = interruption.signal_number or signal.SIGINT
+            hint = f"Resume with: imgfw run --resume {self._folder.path}"
+            if not self._begun and self._found is not None:  # the summary still holds: nothing has changed
+                self._status = "interrupted"
+                self._folder.event("end", status=self._status, reason="stopped before it went on")
+                raise InterruptedRun(STOPPED_BEFORE_GOING_ON, hint, number) from None
             if not self._begun:
                 self._fail("stopped before the first step")
-                number = interruption.signal_number or signal.SIGINT
                 raise InterruptedRun("Stopped before the first step.", "", number) from None
             self._summarize("interrupted", "stopped at once by a second SIGINT")
-            hint = f"Resume with: imgfw run --resume {self._folder.path}"
             raise InterruptedRun("Stopped at once.", hint, signal.SIGINT) from None
         except ImgfwError as error:
             if not isinstance(error, InterruptedRun):

@@ -74,6 +74,7 @@ def _add_up_gradients(parts: Parts, micro_batches: list[RawBatch]) -> _BatchLoss
     whole = len(micro_batches) == 1 and distributed.world_size() == 1
     losses: list[LossValue] = []
     for number, raw in enumerate(micro_batches, 1):
+        parts.train_feeder.complete(raw)
         parts.data.policy.handle(raw.bad)
         if _is_used_up(raw, parts.model):
             _refuse_used_up(raw)

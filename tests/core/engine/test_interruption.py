@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,7 @@ import threading
 
 import imgfw
 import pytest
-from imgfw.engine import runs
+from imgfw.engine import runs, session
 from imgfw.engine.interruption import Interruption, ignore_signals_in_worker, watch_signals
 from imgfw.engine.saving.lock import only_trainer
 
@@ -117,6 +118,27 @@ def test_a_signal_before_the_session_ends_the_command_and_leaves_nothing(train, 
     assert stopped.value.exit_code == 143
     assert not list((tmp_path / "runs").iterdir())
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("place", ["build_data", "choose_device", "start_lines"])
+def test_a_signal_before_a_run_goes_on_changes_nothing_of_it(place, train, stop_at, monkeypatch, tmp_path):
+    stop_at(3)
+    with pytest.raises(imgfw.InterruptedRun):
+        train(CLASSIFICATION)
+    [folder] = (tmp_path / "runs").iterdir()
+    summary = (folder / "summary.json").read_text()
+    stop_at(0)
+    assert json.loads(summary)["status"] == "interrupted"
+    with monkeypatch.context() as stopped_again:
+        stopped_again.setattr(session, place, lambda *given, **more: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(imgfw.InterruptedRun, match="before the run went on") as stopped:
+            runs.resume(folder, quiet=True)
+    assert stopped.value.exit_code == 143
+    assert f"imgfw run --resume {folder}" in stopped.value.hint
+    assert (folder / "summary.json").read_text() == summary
+    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["status"]) == ("end", "interrupted")
+    assert runs.resume(folder, quiet=True).status == "completed"
 
 
 def test_a_lock_that_cannot_be_written_is_named_with_the_free_bytes(tmp_path):

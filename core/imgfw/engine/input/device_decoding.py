@@ -24,7 +24,7 @@ from imgfw.engine.input.images import read_image
 from imgfw.engine.input.loading import RawBatch, collate_images
 from imgfw.engine.input.placement import name_of
 from imgfw.engine.input.sending import to_device
-from imgfw.engine.input.splits import BadSample
+from imgfw.engine.input.splits import BadSample, Indices
 from imgfw.recipe.checking import (
     decoding_of_targets_with_places,
     decoding_without_torchcodec,
@@ -67,17 +67,23 @@ class DeviceDecoder:
         if all(batch.coded is None for batch in (raw, *raw.partners)):
             return raw
         own, others = self._decoded(raw), [self._decoded(partner) for partner in raw.partners]
-        raw.bad.extend(image for image in own if isinstance(image, BadSample))
+        found = [image for image in own if isinstance(image, BadSample)]
         kept = [place for place, image in enumerate(own) if isinstance(image, Tensor)]
+        changes = []
         for partner, images in zip(raw.partners, others, strict=True):
             bad = [image for image in map(images.__getitem__, kept) if isinstance(image, BadSample)]
-            raw.bad.extend(bad)
+            found += bad
             chosen = [place if isinstance(images[place], Tensor) else len(own) + place for place in kept]
+            targets, indices = partner.targets, partner.indices
             if bad:  # the batch's own samples come after the partners
-                partner.targets = torch.cat([partner.targets, raw.targets])
-                partner.indices = [*partner.indices, *raw.indices]
-            _keep(partner, [*images, *own], chosen)
-        _keep(raw, own, kept)
+                targets = torch.cat([targets, raw.targets])
+                indices = [*indices, *raw.indices]
+            changes.append(_kept([*images, *own], targets, indices, chosen))
+        changes.append(_kept(own, raw.targets, raw.indices, kept))
+        # Only now, when memory was enough for all: else the step tries again with the batch as it was.
+        for batch, (images, targets, indices) in zip((*raw.partners, raw), changes, strict=True):
+            batch.images, batch.targets, batch.indices, batch.coded = images, targets, indices, None
+        raw.bad.extend(found)
         return raw
 
     def _decoded(self, raw: RawBatch) -> list[Tensor | BadSample]:
@@ -132,13 +138,14 @@ class DeviceDecoder:
         return image.to(self._device)
 
 
-def _keep(raw: RawBatch, images: Sequence[Any], places: Sequence[int]) -> None:
-    """Make a batch of some of its samples."""
-    raw.coded = None
-    raw.images = collate_images([images[place] for place in places], False) if places else []
-    if list(places) != list(range(len(raw.indices))):
-        raw.targets = raw.targets[list(places)]
-        raw.indices = [raw.indices[place] for place in places]
+def _kept(
+    images: Sequence[Any], targets: Any, indices: Indices, places: Sequence[int]
+) -> tuple[Any, Any, Indices]:
+    """Images, targets and indices of some samples of a batch."""
+    chosen = collate_images([images[place] for place in places], False) if places else []
+    if list(places) == list(range(len(indices))):
+        return chosen, targets, indices
+    return chosen, targets[list(places)], [int(indices[place]) for place in places]
 
 
 def _parts(pixels: Sequence[int]) -> Iterator[list[int]]:

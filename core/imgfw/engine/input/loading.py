@@ -291,6 +291,12 @@ class Feeder:
             self._background.close(_PATIENCE)
             self._background = None
 
+    def complete(self, raw: RawBatch) -> None:
+        """Decode what is still coded, where memory was short when its turn came; till then nobody knows which
+        samples are bad."""
+        if self._decoder is not None and raw.ready is None:
+            self._decoder.decode(raw)
+
     def _make_ready(self, raw: RawBatch) -> None:
         """Prepare a batch ahead of its use; what it was made of can go."""
         if self._decoder is not None:

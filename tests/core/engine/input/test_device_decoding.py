@@ -159,6 +159,41 @@ def test_a_batch_of_bad_samples_alone_is_empty(view, root):
     assert (raw.indices, raw.images, len(raw.bad)) == ([], [], 4)
 
 
+@pytest.mark.parametrize("name", ["random resized crop", "mixed"])
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_batch_that_memory_was_short_for_is_decoded_when_its_turn_comes(
+    name, in_background, view, root, monkeypatch
+):
+    spoil(root / "class0" / "0.jpg")
+    put_together, short = device_decoding.collate_images, [True]
+
+    def collate(*given):
+        if short:
+            short.pop()
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return put_together(*given)
+
+    results = []
+    for fails in (False, True):
+        coded, pipeline = fetched(view, LISTS[name](), True)
+        if fails:
+            monkeypatch.setattr(device_decoding, "collate_images", collate)
+        decoder = device_decoding.DeviceDecoder(pipeline, CPU)
+        feeder = Feeder(pipeline, CPU, torch.contiguous_format, decoder, in_background=True)
+        ahead = feeder.ahead(iter([coded]))
+        if in_background:
+            feeder.begin_next()
+        raw = next(iter(ahead))
+        assert (raw.ready is None) == fails
+        feeder.complete(raw)
+        results.append((feeder.prepare(raw), [sample.source for sample in raw.bad]))
+        feeder.close()
+    assert not short
+    (expected, bad), (found, bad_then) = results
+    assert torch.equal(found.images, expected.images)
+    assert bad_then == bad and len(bad) >= 1
+
+
 def test_large_images_differ_by_the_filter_alone(tmp_path):
     for number in range(4):
         path = tmp_path / f"class{number % 2}" / f"{number}.jpg"
