@@ -11,6 +11,7 @@ import json
 import math
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,19 @@ class CacheFile:
     shape: tuple[int, ...]
     bad: list[BadRow]
     _pixels: Tensor | None = field(default=None, repr=False)
+
+    def hold(self) -> bool:
+        """Keep every run from removing the file to make room while this is used; False: it is gone."""
+        import fcntl
+
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        weakref.finalize(self, os.close, descriptor)
+        with suppress(OSError):  # of file systems that know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return _is_named(descriptor, self.path)
 
     def pixels(self) -> Tensor:
         """All images, uint8 `[N, H, W, C]`: mapped into memory, so that processes share what was read."""
@@ -143,7 +157,7 @@ def open_or_write(path: Path, source: Source, limit: float | None, say: Callable
         UsageError: there is no room, or the folder cannot be written.
     """
     found = _open(path)
-    if found is None:
+    while found is None or not found.hold():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _alone(path.with_suffix(".part")) as part:
@@ -172,20 +186,20 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
     while True:
         with part.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_named(file, part):  # whoever had it removed it, or gave it its last name
+            if not _is_named(file.fileno(), part):  # whoever had it removed it, or gave it its last name
                 continue
             try:
                 yield file
             finally:
-                if _is_named(file, part):
+                if _is_named(file.fileno(), part):
                     part.unlink()
             return
 
 
-def _is_named(file: IO[bytes], path: Path) -> bool:
+def _is_named(descriptor: int, path: Path) -> bool:
     """Whether an open file is what has that name."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
@@ -250,10 +264,10 @@ def _digest(file: IO[bytes], count: int) -> str:
 
 
 def _make_room(folder: Path, needed: int, limit: float | None) -> None:
-    """Remove the files that were not used for longest, as many as must go.
+    """Remove the files that were not used for longest, as many as must go; none that a run works with.
 
     Raises:
-        UsageError: the file would be larger than the limit.
+        UsageError: there is not enough room.
     """
     files = sorted((path.stat().st_mtime_ns, path) for path in folder.glob("*.images"))
     used = sum(path.stat().st_size for _, path in files)
@@ -262,8 +276,25 @@ def _make_room(folder: Path, needed: int, limit: float | None) -> None:
     for _, path in files:
         if used + needed <= room:
             return
-        used -= path.stat().st_size
+        size = path.stat().st_size
+        if _removed(path):
+            used -= size
+    refuse_more_than(needed, room - used, f"beside those in use the files in {folder}")
+
+
+def _removed(path: Path) -> bool:
+    """Remove a file unless a run works with it."""
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system that knows no locks
+            pass
         path.unlink()
+    return True
 
 
 def refuse_more_than(needed: int, room: float, where: str) -> None:

@@ -248,6 +248,18 @@ def test_files_unused_for_longest_make_room(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.images", "third.images"]
 
 
+def test_no_file_is_removed_that_a_run_works_with(tmp_path):
+    first = cache_files.open_or_write(tmp_path / "first.images", Source(), None, silent)
+    room = (tmp_path / "first.images").stat().st_size + 1
+    with pytest.raises(UsageError, match=r"beside those in use the files in .* may take"):
+        cache_files.open_or_write(tmp_path / "second.images", Source(), room, silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["first.images"]
+    assert first.pixels().sum() == 24
+    del first
+    cache_files.open_or_write(tmp_path / "second.images", Source(), room, silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["second.images"]
+
+
 def test_images_that_take_more_than_the_limit_are_refused_before_any_is_kept(train, recipe, cache):
     for where in ("ram", "disk"):
         with pytest.raises(UsageError, match=r"take \d+(\.\d+)? KiB, but .* may take 107 B"):
