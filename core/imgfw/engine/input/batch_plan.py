@@ -48,11 +48,12 @@ class BatchPlan:
                 f"A batch of {batch_size} samples cannot be shared by {world_size} processes.",
                 f"Set loader.batch_size to {world_size} or more.",
             )
-        if smallest > 1 and accumulate > max(most := batch_size // (world_size * smallest), 1):
+        most = max(batch_size // (world_size * smallest), 1)
+        if smallest > 1 and accumulate > most:
             raise UsageError(
                 f"train.accumulate {accumulate} cuts a batch of {batch_size} into micro-batches with a single"
                 " sample, which batch norms cannot be trained with.",
-                f"Set it to {max(most, 1)} or less.",
+                f"Set it to {most} or less.",
             )
         self._seed = seed
         self._batch_size = batch_size

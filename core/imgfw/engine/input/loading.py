@@ -292,15 +292,13 @@ class Feeder:
             self._background = None
 
     def complete(self, raw: RawBatch) -> None:
-        """Decode what is still coded, where memory was short when its turn came; till then nobody knows which
-        samples are bad."""
+        """Decode what is still coded; till then nobody knows which of the samples are bad."""
         if self._decoder is not None and raw.ready is None:
             self._decoder.decode(raw)
 
     def _make_ready(self, raw: RawBatch) -> None:
         """Prepare a batch ahead of its use; what it was made of can go."""
-        if self._decoder is not None:
-            self._decoder.decode(raw)  # which may leave none of its samples
+        self.complete(raw)  # which may leave none of its samples
         if len(raw.indices):
             raw.ready = self.prepare(raw)
             raw.images, raw.targets, raw.partners = [], [], []
@@ -310,8 +308,7 @@ class Feeder:
         if raw.ready is not None:
             return raw.ready
         began = time.perf_counter()
-        if self._decoder is not None:
-            self._decoder.decode(raw)
+        self.complete(raw)
         images, targets = to_device(raw.images, self._device), to_device(raw.targets, self._device)
         if self._converts_bytes and isinstance(images, Tensor):  # as floats it takes several times as long
             images = images.contiguous(memory_format=self._memory_format)

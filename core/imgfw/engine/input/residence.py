@@ -41,7 +41,6 @@ class Residence:
         """A split that fits, with its data on the device."""
         data = view.dataset
         assert isinstance(data, InMemory)
-        moved = self._moved.get(id(data)) or self._moved.setdefault(
-            id(data), data.to(self._device, self._memory_format)
-        )
-        return SplitView(view.name, moved, view.indices, view.cut_from)
+        if not self.has(view):
+            self._moved[id(data)] = data.to(self._device, self._memory_format)
+        return SplitView(view.name, self._moved[id(data)], view.indices, view.cut_from)
